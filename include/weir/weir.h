@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir.h - a PC as a library: create a machine, run its vCPU, see every crossing.
+ *
+ * Errors. Functions that can fail on the host side return int: 0 (or a count) on success, a
+ * negative -WEIR_E* otherwise; weir_last_error() then has one line of text that names the thing.
+ * What goes wrong inside the guest (faults) is never such an error.
+ *
+ * Threads. Every call may be made from any thread unless its comment says otherwise. One thread
+ * runs a vCPU (weir_run); the library runs one helper thread per VM for timers and host I/O.
+ * Calls that read or change vCPU state need the VM stopped (weir_pause) or must be made in the
+ * thread that runs the vCPU (inside a callback).
+ *
+ * The library never prints, never exits and shares nothing between two VMs.
+ */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEIR_VERSION_MAJOR 0
+#define WEIR_VERSION_MINOR 1
+#define WEIR_VERSION_PATCH 0
+#define WEIR_VERSION_STRING "0.1.0"
+
+#define WEIR_API __attribute__((visibility("default")))
+#define WEIR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+typedef struct weir weir;           /* one virtual machine */
+typedef struct weir_vcpu weir_vcpu; /* one virtual CPU of it */
+typedef uint64_t weir_gpa;          /* guest-physical address */
+typedef uint64_t weir_gva;          /* guest-virtual (linear) address */
+
+/* Version of the library that is loaded (which may differ from the header's). */
+WEIR_API const char *weir_version(void);
+
+/* ---- errors ---------------------------------------------------------------------------- */
+
+#define WEIR_ERRORS(X)                                                                         \
+    X(NOMEM, 1, "out of memory")                                                               \
+    X(INVAL, 2, "invalid argument")                                                            \
+    X(NOENT, 3, "not found")                                                                   \
+    X(IO, 4, "input/output error")                                                             \
+    X(PERM, 5, "permission denied")                                                            \
+    X(EXIST, 6, "already exists")                                                              \
+    X(RANGE, 7, "out of range")                                                                \
+    X(STATE, 8, "not possible in the current state")                                           \
+    X(FORMAT, 9, "malformed data")                                                             \
+    X(UNSUPPORTED, 10, "not supported")                                                        \
+    X(BUSY, 11, "busy")                                                                        \
+    X(FAULT, 12, "address is not mapped in the guest")
+
+enum weir_error {
+    WEIR_OK = 0,
+#define X(name, number, text) WEIR_E##name = number,
+    WEIR_ERRORS(X)
+#undef X
+};
+
+/* Text of an error code; takes the code or its negative. Never NULL. */
+WEIR_API const char *weir_strerror(int error);
+
+/* The last failed call's text on this VM, "ide0: /x.img: read-only file system". Valid until the
+ * next failing call on the VM from any thread; copy it if you keep it. */
+WEIR_API const char *weir_last_error(const weir *vm);
+
+/* ---- log ------------------------------------------------------------------------------- */
+
+/* Categories of the log (-d). Bits; names are those of the command line. */
+#define WEIR_LOG_ITEMS(X)                                                                      \
+    X(OUT_ASM, 0, "out_asm", "show generated host code for each translated block")             \
+    X(IN_ASM, 1, "in_asm", "show guest code for each block when it is first decoded")          \
+    X(OP, 2, "op", "show the plan of each translated block")                                   \
+    X(INT, 4, "int", "show interrupts/exceptions in short format")                             \
+    X(EXEC, 5, "exec", "show trace before each executed block (lots of logs)")                 \
+    X(PCALL, 6, "pcall", "show protected mode far calls/returns/exceptions")                   \
+    X(CPU, 8, "cpu", "show CPU registers before entering a block (lots of logs)")              \
+    X(CPU_RESET, 9, "cpu_reset", "show CPU state before CPU resets")                           \
+    X(UNIMP, 10, "unimp", "log unimplemented functionality")                                   \
+    X(GUEST_ERRORS, 11, "guest_errors", "log when the guest does something invalid")           \
+    X(MMU, 12, "mmu", "log MMU-related activities")
+
+enum weir_log_item {
+#define X(name, bit, text, help) WEIR_LOG_##name = 1u << bit,
+    WEIR_LOG_ITEMS(X)
+#undef X
+    /* Not a category of -d: warnings and errors for the person who runs the VM. */
+    WEIR_LOG_MESSAGE = 1u << 31,
+};
+
+/* Receives log text, complete lines, from any thread (calls are serialised by the library). */
+typedef void weir_log_fn(void *ctx, enum weir_log_item item, const char *text, size_t length);
+
+/* ---- machine --------------------------------------------------------------------------- */
+
+struct weir_config {
+    size_t size;            /* set by weir_config_init: the caller's sizeof */
+    const char *name;       /* -name; default "weir" */
+    uint8_t uuid[16];       /* -uuid, for SMBIOS; all zero = none */
+    const char *machine;    /* "pc" (default) or "none": RAM and a vCPU, no device */
+    uint64_t ram_bytes;     /* default 128 MiB; multiple of 4096, at most 1 TiB */
+    unsigned vcpus;         /* 1 for now */
+    const char *cpu;        /* -cpu: MODEL[,+feature][,-feature]; default "host" */
+    const char *accel;      /* "interp" */
+    const char *bios;       /* firmware file name or path; NULL = "bios-256k.bin" */
+    const char *firmware_dir; /* where firmware files are looked for; NULL = built-in list */
+    const char *vga;        /* "std" (default) or "none" */
+    const char *boot_order; /* letters as -boot order=: a,c,d,n; NULL = "cda" */
+    bool boot_menu;
+    int64_t rtc_offset_s;   /* RTC = host UTC + this */
+    bool no_devices;        /* -nodefaults: only the chips a PC cannot be without */
+    weir_log_fn *log;       /* may be NULL */
+    void *log_ctx;
+};
+
+/* Fills in defaults. `size` is the caller's sizeof(struct weir_config). */
+WEIR_API void weir_config_init(struct weir_config *config, size_t size);
+
+/* Creates a machine. The configuration is copied. On failure *out is NULL and the text goes to
+ * config->log as WEIR_LOG_MESSAGE. */
+WEIR_API int weir_create(const struct weir_config *config, weir **out);
+
+/* Stops and frees everything. Not while weir_run runs in another thread. NULL is allowed. */
+WEIR_API void weir_destroy(weir *vm);
+
+/* The vCPU with this number, or NULL. Owned by the VM. */
+WEIR_API weir_vcpu *weir_get_vcpu(weir *vm, unsigned index);
+WEIR_API weir *weir_vcpu_vm(weir_vcpu *cpu);
+
+/* Wires up devices, loads firmware and resets. Called by the first weir_run if the embedder did
+ * not; after it devices and drives can no longer be added. */
+WEIR_API int weir_start(weir *vm);
+
+/* ---- run ------------------------------------------------------------------------------- */
+
+enum weir_exit_reason {
+    WEIR_EXIT_BUDGET,     /* the instruction budget is used up */
+    WEIR_EXIT_PAUSED,     /* weir_pause */
+    WEIR_EXIT_QUIT,       /* weir_quit */
+    WEIR_EXIT_HALT,       /* HLT in a machine in which nothing can wake the vCPU */
+    WEIR_EXIT_SHUTDOWN,   /* power off by ACPI */
+    WEIR_EXIT_RESET,      /* the guest asked for a reset and weir_set_reset_exits is on */
+    WEIR_EXIT_TRIPLE_FAULT, /* same, caused by a triple fault */
+    WEIR_EXIT_DEBUG_EXIT, /* isa-debug-exit written; status holds (value << 1) | 1 */
+    WEIR_EXIT_IO,         /* a port that nobody serves (weir_set_unclaimed_exits) */
+    WEIR_EXIT_MMIO,       /* an address that nobody serves (weir_set_unclaimed_exits) */
+    WEIR_EXIT_STOPPED,    /* a callback answered WEIR_STOP */
+    WEIR_EXIT_ERROR,      /* a host error: weir_run returned it too */
+};
+
+struct weir_exit {
+    enum weir_exit_reason reason;
+    int status;            /* DEBUG_EXIT: process exit status; ERROR: -WEIR_E* */
+    uint64_t instructions; /* executed by this call */
+    struct {               /* IO and MMIO; a read is answered by setting value and running on */
+        uint64_t address;
+        uint64_t value;
+        uint8_t size_bytes;
+        bool is_write;
+    } access;
+};
+
+/* Runs the vCPU until a reason to stop; budget 0 = no limit. Returns 0 and fills *exit, or a
+ * negative error. The virtual clock runs only while some vCPU is inside weir_run. */
+WEIR_API int weir_run(weir_vcpu *cpu, uint64_t budget_instructions, struct weir_exit *exit);
+
+/* Makes weir_run return with WEIR_EXIT_PAUSED and waits until it has (returns at once when called
+ * from the vCPU's own thread). weir_run calls while paused wait until weir_resume. */
+WEIR_API void weir_pause(weir *vm);
+WEIR_API void weir_resume(weir *vm);
+WEIR_API bool weir_is_paused(const weir *vm);
+/* Makes weir_run return with WEIR_EXIT_QUIT as soon as possible. Async-signal-safe. */
+WEIR_API void weir_quit(weir *vm);
+
+WEIR_API void weir_reset(weir *vm);     /* as the reset button; takes effect in weir_run */
+WEIR_API void weir_powerdown(weir *vm); /* as the power button (ACPI event) */
+WEIR_API void weir_nmi(weir *vm);
+/* Guest resets end weir_run with WEIR_EXIT_RESET instead of happening (-no-reboot). */
+WEIR_API void weir_set_reset_exits(weir *vm, bool on);
+/* Accesses that no device claims end weir_run instead of reading as all ones. */
+WEIR_API void weir_set_unclaimed_exits(weir *vm, bool on);
+
+/* ---- state of a vCPU -------------------------------------------------------------------- */
+
+enum weir_reg {
+    WEIR_RAX, WEIR_RCX, WEIR_RDX, WEIR_RBX, WEIR_RSP, WEIR_RBP, WEIR_RSI, WEIR_RDI,
+    WEIR_R8, WEIR_R9, WEIR_R10, WEIR_R11, WEIR_R12, WEIR_R13, WEIR_R14, WEIR_R15,
+    WEIR_RIP, WEIR_RFLAGS,
+    WEIR_ES, WEIR_CS, WEIR_SS, WEIR_DS, WEIR_FS, WEIR_GS, WEIR_LDTR, WEIR_TR, /* segment */
+    WEIR_GDTR, WEIR_IDTR, /* segment: base and limit only */
+    WEIR_CR0, WEIR_CR2, WEIR_CR3, WEIR_CR4, WEIR_CR8, WEIR_XCR0, WEIR_EFER,
+    WEIR_DR0, WEIR_DR1, WEIR_DR2, WEIR_DR3, WEIR_DR6, WEIR_DR7,
+    WEIR_FCW, WEIR_FSW, WEIR_FTW, WEIR_MXCSR,
+    WEIR_ST0, WEIR_ST1, WEIR_ST2, WEIR_ST3, WEIR_ST4, WEIR_ST5, WEIR_ST6, WEIR_ST7, /* bytes */
+    WEIR_ZMM0, WEIR_ZMM31 = WEIR_ZMM0 + 31, /* bytes: 16, 32 or 64 of them are meaningful */
+    WEIR_K0, WEIR_K7 = WEIR_K0 + 7,
+    WEIR_REG_COUNT
+};
+
+union weir_value {
+    uint64_t u64;
+    struct {
+        uint16_t selector;
+        uint16_t attributes; /* descriptor bits 40-55: type, S, DPL, P, AVL, L, D/B, G at 15 */
+        uint32_t limit;      /* in bytes, expanded */
+        uint64_t base;
+    } segment;
+    uint8_t bytes[64];
+};
+
+/* One register. INVAL for an unknown one. Setting a control register loads it without the
+ * checks of MOV CRn, but never into a combination that a CPU cannot have (-WEIR_EINVAL). */
+WEIR_API int weir_reg_get(weir_vcpu *cpu, enum weir_reg reg, union weir_value *value);
+WEIR_API int weir_reg_set(weir_vcpu *cpu, enum weir_reg reg, const union weir_value *value);
+/* Name as in the manual, lower case ("rax"); and back, -WEIR_ENOENT if there is none. */
+WEIR_API const char *weir_reg_name(enum weir_reg reg);
+WEIR_API int weir_reg_by_name(const char *name);
+WEIR_API int weir_msr_get(weir_vcpu *cpu, uint32_t msr, uint64_t *value);
+WEIR_API int weir_msr_set(weir_vcpu *cpu, uint32_t msr, uint64_t value);
+/* Width in bits (16, 32, 64) of the code at CS:RIP, and RIP as a linear address. */
+WEIR_API int weir_code_bits(weir_vcpu *cpu);
+WEIR_API weir_gva weir_linear_rip(weir_vcpu *cpu);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* machine.h - struct weir: what one VM consists of, for src/api, src/board and src/run. */
+#ifndef BOARD_MACHINE_H
+#define BOARD_MACHINE_H
+
+#include "backend/block.h"
+#include "backend/char.h"
+#include "backend/io_loop.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "cpu/cpu.h"
+#include "mem/bus.h"
+#include <weir/device.h>
+#include <weir/machine.h>
+#include <weir/memory.h>
+
+struct weir_dev {
+    struct weir *vm;
+    const struct weir_dev_class *cls;
+    char id[32];
+    void *state;
+    struct weir_dev *next;
+};
+
+/* A file the board hands to the guest through fw_cfg, or loads into memory. */
+struct blob {
+    char *name;
+    uint8_t *data;
+    uint32_t length;
+    struct blob *next;
+};
+
+struct weir {
+    struct weir_config config; /* strings owned */
+    struct err err;
+    struct log log;
+    pthread_mutex_t device_lock; /* all of the device world; see docs/ARCHITECTURE.md */
+    struct clock clock;
+    struct ram ram;
+    struct bus mem, io;
+    struct vcpu cpu;
+    struct io_loop loop;
+    struct weir_dev *devices; /* in order of creation */
+    const struct weir_dev_class **extra_classes;
+    unsigned extra_class_count;
+    struct weir_block *blocks;
+    struct weir_char *chars;
+    struct weir_char *serial[4], *debugcon;
+    struct { char *kernel, *initrd, *cmdline; } boot;
+    bool started;
+    /* run control (src/run) */
+    pthread_mutex_t run_lock;
+    pthread_cond_t run_changed;
+    bool running, paused, quit, reset_wanted, reset_exits, unclaimed_exits;
+    bool shutdown_wanted, debug_exit_wanted, reset_from_guest;
+    int debug_exit_status;
+    pthread_t run_thread;
+    struct weir_exit pending_exit;
+    weir_machine_event_fn *event_fn;
+    void *event_ctx;
+    /* board */
+    struct weir_dev *pic, *apic, *ioapic, *kbd, *vga, *acpi, *fw_cfg, *pci;
+};
+
+#endif

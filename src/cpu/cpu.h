@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpu.h - what the rest of the library may ask of a vCPU, and what the CPU's own files ask of each
+ * other. One section per file.
+ */
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+
+#include "cpu/state.h"
+
+/* ---- cpu.c: life ---- */
+/* Outside-world members of *c and tsc_hz are set by the caller. */
+int vcpu_init(struct vcpu *c, const char *model, struct err *err);
+void vcpu_fini(struct vcpu *c);
+/* Power-up/RESET# state (SDM Vol. 3A 9.1.1); init = INIT#, which keeps FPU, MTRRs, TSC... */
+void vcpu_reset(struct vcpu *c, bool init);
+/* RFLAGS as a whole; updates the mode. */
+void cpu_set_rflags(struct vcpu *c, uint64_t rflags);
+
+/* ---- mode.c: derived state ---- */
+void cpu_mode_update(struct vcpu *c);
+void seg_cache_update(struct vcpu *c, unsigned seg);
+
+/* ---- exceptions.c ---- */
+/* Fill c->fault; return STOP_FAULT so that ops can `return raise(...)`. */
+enum weir_stop raise(struct vcpu *c, unsigned vector);
+enum weir_stop raise_error(struct vcpu *c, unsigned vector, uint32_t error);
+static inline enum weir_stop raise_ud(struct vcpu *c) { return raise(c, 6); }
+static inline enum weir_stop raise_gp0(struct vcpu *c) { return raise_error(c, 13, 0); }
+/* Delivers c->fault at c->rip through the IDT, with contributory/double/triple fault rules.
+ * Returns STOP_BOUNDARY, or STOP_TRIPLE. */
+enum weir_stop exception_deliver(struct vcpu *c);
+/* An external interrupt or NMI whose vector is known; same results. Clears halted. */
+enum weir_stop interrupt_deliver(struct vcpu *c, unsigned vector, bool nmi);
+/* Whether a maskable interrupt can be taken at this boundary (IF, shadow, VME, not halted-off). */
+bool interrupt_window(const struct vcpu *c);
+
+/* ---- debug.c: debug registers, TF ---- */
+/* Before an instruction, if mode has MODE_DEBUG: true if a breakpoint #DB was put in c->fault. */
+bool debug_before(struct vcpu *c);
+/* After an instruction: turns TF and data breakpoints (pending_dr6) into c->fault (STOP_TRAP);
+ * tf_at_start = RFLAGS.TF when the instruction began. True if c->fault is to be delivered. */
+bool debug_after(struct vcpu *c, bool tf_at_start);
+
+/* ---- paging.c, tlb.c ---- */
+struct walk {
+    uint64_t gpa;
+    uint64_t page_bytes;
+    bool writable, user, no_execute, global, dirty;
+    uint8_t levels;
+    uint64_t entry[5];     /* as read, root first */
+    uint64_t entry_gpa[5];
+};
+/* Page walk without side effects and permission checks (debuggers): false if not mapped. */
+bool paging_walk(struct vcpu *c, uint64_t linear, struct walk *walk);
+/* Architectural translation with permission checks, A/D updates and TLB fill; false = c->fault. */
+bool paging_translate(struct vcpu *c, uint64_t linear, enum access access, unsigned cpl,
+                      uint64_t *gpa);
+int tlb_init(struct vcpu *c);
+void tlb_fini(struct vcpu *c);
+void tlb_flush_all(struct vcpu *c);          /* everything, all address spaces */
+void tlb_flush_non_global(struct vcpu *c);   /* current PCID, not global pages */
+void tlb_flush_page(struct vcpu *c, uint64_t linear); /* INVLPG */
+void tlb_flush_pcid(struct vcpu *c, unsigned pcid, bool and_global);
+/* A page of RAM became code, or is no longer: write entries to it must go slow / may go fast. */
+void tlb_protect_page(struct vcpu *c, uint64_t gpa);
+/* Selects c->tlb for the current CR3/PCID, CPL, AC; called by cpu_mode_update. */
+void tlb_select(struct vcpu *c);
+
+/* ---- control.c: CR, MSR, XCR ---- */
+enum weir_stop cr_write(struct vcpu *c, unsigned n, uint64_t value); /* NEXT/BOUNDARY or FAULT */
+uint64_t cr_read(struct vcpu *c, unsigned n);
+/* False: no such MSR / bad value (#GP by the caller). */
+bool msr_read(struct vcpu *c, uint32_t msr, uint64_t *value);
+bool msr_write(struct vcpu *c, uint32_t msr, uint64_t value);
+uint64_t cpu_tsc(const struct vcpu *c);
+
+/* ---- cpuid.c ---- */
+enum cpu_feature; /* cpuid.h */
+void cpuid_query(const struct vcpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+
+/* ---- interp/blocks.c: decoded code ---- */
+int blocks_init(struct vcpu *c);
+void blocks_fini(struct vcpu *c);
+void blocks_flush(struct vcpu *c);
+/* Guest memory [gpa, gpa+length) was written; drops blocks there. vCPU thread only. */
+void blocks_invalidate(struct vcpu *c, uint64_t gpa, uint64_t length);
+
+/* ---- interp/interp.c ---- */
+/* Runs until attention, insn_limit or a stop other than NEXT/BRANCH/BOUNDARY. rip is already
+ * rewound where the stop says so. STOP_BOUNDARY/BRANCH = look at attention and come again. */
+enum weir_stop interp_run(struct vcpu *c);
+
+/* ---- interp/hostexec.c, fpu.c ---- */
+int hostexec_init(struct vcpu *c, struct err *err);
+void hostexec_fini(struct vcpu *c);
+void fpu_reset(struct vcpu *c); /* FNINIT/XRSTOR init state after RESET# */
+
+#endif

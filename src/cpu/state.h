@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * state.h - everything a virtual CPU is: architectural state first, then what is derived from it,
+ * then the engine's own. Plain data; functions that change it are in the files named beside it.
+ *
+ * Invariants. `flags` holds only CF PF AF ZF SF OF, `rflags_rest` everything else (bit 1 set).
+ * Derived fields are recomputed by cpu_mode_update() (mode.c) after any change to a segment
+ * register, CR0, CR4, EFER, CPL or rflags_rest. Only the thread in weir_run touches a vCPU, but
+ * for `attention`, which anyone may set by cpu_attention().
+ */
+#ifndef CPU_STATE_H
+#define CPU_STATE_H
+
+#include <pthread.h>
+#include "base/bits.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cpu/decode/insn.h"
+#include "cpu/x86.h"
+#include "mem/bus.h"
+
+struct segment {
+    uint64_t base;
+    uint32_t limit; /* in bytes, expanded */
+    uint16_t selector;
+    uint16_t attr; /* descriptor bits 40-55 (SEG_ATTR_*); P clear = unusable */
+};
+
+/* What an access through a segment needs, precomputed. `ok` has ACCESS_READ/WRITE/EXECUTE bits for
+ * which `offset+size-1 <= limit` is the whole check; everything else goes the slow way. */
+struct segment_cache {
+    uint64_t base;
+    uint64_t limit; /* ~0 in 64-bit mode */
+    uint32_t ok;
+};
+
+struct table_register {
+    uint64_t base;
+    uint16_t limit;
+};
+
+enum access { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_EXECUTE = 4 };
+
+/* Software TLB: a hit is one compare, because the tag is the linear page and the compared value is
+ * the page of the access's last byte. Any low bit set in a tag makes it miss: that is how MMIO,
+ * code pages (for writes), watched pages and A/D updates are sent to the slow path. */
+#define TLB_ENTRIES 1024u
+#define TLB_SLOW 1u
+struct tlb_entry {
+    uint64_t read, write, execute; /* linear page address | TLB_SLOW..., ~0 = empty */
+    uintptr_t addend;              /* host address = linear address + addend */
+};
+
+/* A guest fault or trap on its way to delivery. Not a host error. */
+struct x86_fault {
+    uint8_t vector;
+    uint8_t kind; /* enum fault_kind */
+    bool has_error;
+    uint32_t error;
+    uint64_t address;  /* #PF: CR2; otherwise 0 */
+    uint64_t dr6_bits; /* #DB: bits to set */
+};
+enum fault_kind { FAULT_EXCEPTION, FAULT_SOFTWARE_INT, FAULT_INT3_INTO, FAULT_ICEBP,
+                  FAULT_EXTERNAL, FAULT_NMI };
+
+/* x87/SSE/AVX/AVX-512 state: the image that XSAVE (standard format) would store. */
+#define FPU_IMAGE_BYTES 2816 /* legacy 512 + header 64 + AVX 256 + ... up to PKRU, host layout */
+struct fpu_state {
+    _Alignas(64) uint8_t image[4096];
+};
+
+/* How the CPU reaches the interrupt controllers; filled by the board. Device lock held. */
+struct cpu_wires {
+    int (*acknowledge)(void *ctx); /* INTA: vector, or -1 when nothing is pending any more */
+    uint64_t (*get_tpr)(void *ctx); /* CR8, 0-15 */
+    void (*set_tpr)(void *ctx, uint64_t tpr);
+    /* Local APIC MSRs (1Bh, 6E0h, 800h-8FFh): 0 or -1 for #GP. */
+    int (*apic_msr_read)(void *ctx, uint32_t msr, uint64_t *value);
+    int (*apic_msr_write)(void *ctx, uint32_t msr, uint64_t value);
+    uint64_t (*io_delay)(void *ctx); /* unused, reserved */
+    void (*ferr)(void *ctx, int level); /* x87 FERR# (IRQ 13), CR0.NE = 0 */
+    void *ctx;
+};
+
+/* vcpu.attention: reasons to leave translated or interpreted code at the next boundary. */
+enum {
+    ATTENTION_INTR = 1 << 0,  /* the INTR line is high (level: stays set while it is) */
+    ATTENTION_NMI = 1 << 1,
+    ATTENTION_RESET = 1 << 2,
+    ATTENTION_INIT = 1 << 3,
+    ATTENTION_SIPI = 1 << 4,
+    ATTENTION_STOP = 1 << 5,  /* pause, quit or an exit asked for by a device */
+    ATTENTION_BUS = 1 << 6,   /* memory layout changed: flush TLBs, drop decoded blocks */
+    ATTENTION_CODE = 1 << 7,  /* a device wrote to code pages: drop their blocks */
+    ATTENTION_A20 = 1 << 8,
+    ATTENTION_SMI = 1 << 9,
+};
+
+/* vcpu.shadow */
+enum { SHADOW_STI = 1, SHADOW_MOV_SS = 2 };
+
+/* vcpu.mode: all that decoding and fast paths depend on; the key of a block with its address. */
+enum {
+    MODE_CODE16 = 0, MODE_CODE32 = 1, MODE_CODE64 = 2, MODE_CODE_MASK = 3,
+    MODE_CPL_SHIFT = 2, MODE_CPL_MASK = 3 << 2,
+    MODE_STACK16 = 0 << 4, MODE_STACK32 = 1 << 4, MODE_STACK64 = 2 << 4, MODE_STACK_MASK = 3 << 4,
+    MODE_PE = 1 << 6,
+    MODE_VM = 1 << 7,    /* virtual-8086 */
+    MODE_LMA = 1 << 8,   /* long mode active (64-bit or compatibility) */
+    MODE_PG = 1 << 9,
+    MODE_TF = 1 << 10,   /* RFLAGS.TF */
+    MODE_DEBUG = 1 << 11, /* instruction breakpoints are armed */
+    MODE_AC = 1 << 12,   /* alignment checks apply now */
+};
+
+struct block_cache; /* interp's decoded blocks (interp/blocks.c) */
+struct host_exec;   /* thunks that run guest instructions on the host (interp/hostexec.c) */
+struct address_spaces; /* TLBs (tlb.c) */
+struct cpu_model;   /* what CPUID says (cpuid.c) */
+
+struct vcpu {
+    /* ---- architectural */
+    uint64_t gpr[16];
+    uint64_t rip;
+    uint32_t flags;
+    uint32_t rflags_rest;
+    struct segment seg[8]; /* SEG_ES.. SEG_GS, SEG_LDTR, SEG_TR */
+    struct table_register gdtr, idtr;
+    uint64_t cr0, cr2, cr3, cr4, xcr0, efer;
+    uint64_t dr[8]; /* 4, 5 unused */
+    uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t pat, mtrr_def_type, mtrr_fixed[11], mtrr_base[16], mtrr_mask[16];
+    uint64_t debugctl, misc_enable, mcg_status, mcg_ctl, mc_bank[32][4];
+    uint64_t spec_ctrl, xss, pkru_unused;
+    int64_t tsc_offset; /* added to clock_now_ns() scaled by tsc_hz */
+    uint64_t tsc_adjust;
+    uint64_t monitor_gpa;
+    struct fpu_state fpu;
+    uint8_t cpl;
+    uint8_t shadow;      /* SHADOW_*: set by an instruction, for the boundary behind it */
+    bool halted;         /* HLT, MWAIT: waits for an interrupt */
+    bool nmi_blocked;
+    bool wait_for_sipi;
+    bool monitor_armed;
+    uint64_t pending_dr6; /* debug traps to report at the next boundary */
+    uint64_t old_tf_unused;
+
+    /* ---- derived (mode.c) */
+    uint32_t mode;
+    uint64_t linear_mask;  /* 0xffffffff outside 64-bit mode */
+    uint64_t a20_mask;     /* ~0 or ~(1 << 20) */
+    struct segment_cache segc[6];
+    struct tlb_entry *tlb; /* TLB_ENTRIES of them: current address space and privilege */
+
+    /* ---- engine */
+    uint32_t attention;    /* atomic */
+    struct x86_fault fault;
+    uint64_t instructions; /* executed since creation */
+    uint64_t insn_limit;   /* leave when instructions reaches it (budget) */
+    struct block_cache *blocks;
+    struct host_exec *host;
+    struct address_spaces *spaces;
+    const struct cpu_model *model;
+    uint64_t tsc_hz;
+    struct { /* STOP_EXIT, STOP_RETRY: what to tell the embedder */
+        int reason; /* enum weir_exit_reason */
+        uint64_t address, value;
+        uint8_t size;
+        bool is_write, answered;
+    } exit;
+
+    /* ---- outside world */
+    struct weir *vm; /* opaque here */
+    struct bus *mem, *io;
+    struct ram *ram;
+    struct clock *clock;
+    struct log *log;
+    pthread_mutex_t *device_lock; /* taken around every bus access that is not RAM */
+    struct cpu_wires wires;
+    unsigned index;
+};
+
+static inline uint64_t cpu_rflags(const struct vcpu *c) { return c->flags | c->rflags_rest; }
+
+static inline void cpu_attention(struct vcpu *c, uint32_t bits)
+{
+    __atomic_or_fetch(&c->attention, bits, __ATOMIC_SEQ_CST);
+}
+static inline void cpu_attention_clear(struct vcpu *c, uint32_t bits)
+{
+    __atomic_and_fetch(&c->attention, ~bits, __ATOMIC_SEQ_CST);
+}
+static inline bool cpu_is_64bit(const struct vcpu *c)
+{
+    return (c->mode & MODE_CODE_MASK) == MODE_CODE64;
+}
+
+#endif
