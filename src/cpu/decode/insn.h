@@ -66,6 +66,7 @@ enum {
 struct insn {
     insn_fn *exec;        /* bound by the engine, NULL after decode */
     const uint8_t *bytes; /* len raw bytes */
+    void *engine;         /* the engine's own (a host thunk); NULL after decode */
     uint64_t imm;         /* immediate, sign-extended to 64 bits where the SDM says so; branch
                              displacement; moffs address; offset of a far pointer */
     int32_t disp;         /* displacement of the memory operand, EVEX disp8*N applied */
