@@ -175,7 +175,7 @@ WEIR_API int weir_run(weir_vcpu *cpu, uint64_t budget_instructions, struct weir_
 WEIR_API void weir_pause(weir *vm);
 WEIR_API void weir_resume(weir *vm);
 WEIR_API bool weir_is_paused(const weir *vm);
-/* Makes weir_run return with WEIR_EXIT_QUIT as soon as possible. Async-signal-safe. */
+/* Makes weir_run return with WEIR_EXIT_QUIT as soon as possible. Not from a signal handler. */
 WEIR_API void weir_quit(weir *vm);
 
 WEIR_API void weir_reset(weir *vm);     /* as the reset button; takes effect in weir_run */

@@ -31,6 +31,11 @@ struct blob {
     struct blob *next;
 };
 
+struct char_node {
+    struct weir_char *chr;
+    struct char_node *next;
+};
+
 struct weir {
     struct weir_config config; /* strings owned */
     struct err err;
@@ -45,7 +50,7 @@ struct weir {
     const struct weir_dev_class **extra_classes;
     unsigned extra_class_count;
     struct weir_block *blocks;
-    struct weir_char *chars;
+    struct char_node *chars;
     struct weir_char *serial[4], *debugcon;
     struct { char *kernel, *initrd, *cmdline; } boot;
     bool started;
@@ -56,10 +61,17 @@ struct weir {
     bool shutdown_wanted, debug_exit_wanted, reset_from_guest;
     int debug_exit_status;
     pthread_t run_thread;
-    struct weir_exit pending_exit;
+    /* What weir_set_unclaimed_exits awaits: answers to reads of one instruction, in order. */
+    uint64_t answers[4];
+    unsigned answer_count, answer_next;
+    /* Code pages written by others than the CPU; count > the array: too many to tell. */
+    struct { uint64_t gpa, length; } code_writes[64];
+    unsigned code_write_count;
     weir_machine_event_fn *event_fn;
     void *event_ctx;
     /* board */
+    bool a20_enabled;
+    struct weir_line gsi[24];
     struct weir_dev *pic, *apic, *ioapic, *kbd, *vga, *acpi, *fw_cfg, *pci;
 };
 

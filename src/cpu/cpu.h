@@ -34,6 +34,13 @@ enum weir_stop exception_deliver(struct vcpu *c);
 enum weir_stop interrupt_deliver(struct vcpu *c, unsigned vector, bool nmi);
 /* Whether a maskable interrupt can be taken at this boundary (IF, shadow, VME, not halted-off). */
 bool interrupt_window(const struct vcpu *c);
+/* Whether code must be left at the next boundary. The loops ask this and not `attention` alone: a
+ * pending INTR with IF = 0 must not make every block end at once (whatever sets IF ends a block). */
+static inline bool attention_due(const struct vcpu *c)
+{
+    uint32_t a = __atomic_load_n(&c->attention, __ATOMIC_RELAXED);
+    return UNLIKELY(a != 0) && ((a & ~(uint32_t)ATTENTION_INTR) || interrupt_window(c));
+}
 
 /* ---- debug.c: debug registers, TF ---- */
 /* Before an instruction, if mode has MODE_DEBUG: true if a breakpoint #DB was put in c->fault. */
@@ -76,7 +83,6 @@ bool msr_write(struct vcpu *c, uint32_t msr, uint64_t value);
 uint64_t cpu_tsc(const struct vcpu *c);
 
 /* ---- cpuid.c ---- */
-enum cpu_feature; /* cpuid.h */
 void cpuid_query(const struct vcpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
 /* ---- interp/blocks.c: decoded code ---- */

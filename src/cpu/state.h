@@ -77,7 +77,6 @@ struct cpu_wires {
     /* Local APIC MSRs (1Bh, 6E0h, 800h-8FFh): 0 or -1 for #GP. */
     int (*apic_msr_read)(void *ctx, uint32_t msr, uint64_t *value);
     int (*apic_msr_write)(void *ctx, uint32_t msr, uint64_t value);
-    uint64_t (*io_delay)(void *ctx); /* unused, reserved */
     void (*ferr)(void *ctx, int level); /* x87 FERR# (IRQ 13), CR0.NE = 0 */
     void *ctx;
 };
@@ -132,7 +131,7 @@ struct vcpu {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, mtrr_def_type, mtrr_fixed[11], mtrr_base[16], mtrr_mask[16];
     uint64_t debugctl, misc_enable, mcg_status, mcg_ctl, mc_bank[32][4];
-    uint64_t spec_ctrl, xss, pkru_unused;
+    uint64_t spec_ctrl, xss;
     int64_t tsc_offset; /* added to clock_now_ns() scaled by tsc_hz */
     uint64_t tsc_adjust;
     uint64_t monitor_gpa;
@@ -144,7 +143,6 @@ struct vcpu {
     bool wait_for_sipi;
     bool monitor_armed;
     uint64_t pending_dr6; /* debug traps to report at the next boundary */
-    uint64_t old_tf_unused;
 
     /* ---- derived (mode.c) */
     uint32_t mode;
@@ -155,6 +153,7 @@ struct vcpu {
 
     /* ---- engine */
     uint32_t attention;    /* atomic */
+    uint32_t sleeping;     /* atomic: the vCPU thread waits on `attention` (futex) */
     struct x86_fault fault;
     uint64_t instructions; /* executed since creation */
     uint64_t insn_limit;   /* leave when instructions reaches it (budget) */
@@ -183,9 +182,14 @@ struct vcpu {
 
 static inline uint64_t cpu_rflags(const struct vcpu *c) { return c->flags | c->rflags_rest; }
 
+/* Wakes the vCPU thread out of HLT (run/control.c). */
+void cpu_attention_wake(struct vcpu *c);
+
 static inline void cpu_attention(struct vcpu *c, uint32_t bits)
 {
     __atomic_or_fetch(&c->attention, bits, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&c->sleeping, __ATOMIC_SEQ_CST))
+        cpu_attention_wake(c);
 }
 static inline void cpu_attention_clear(struct vcpu *c, uint32_t bits)
 {
