@@ -21,4 +21,9 @@ bool machine_a20(const weir *vm);
  * drive plugged into "ide"/"floppy" position `index`: NULL if there is none. */
 struct weir_block *machine_find_block(weir *vm, const char *interface_name, int index);
 
+/* weir_map_ports/weir_map_memory with a context of its own (PCI BARs, two register blocks). */
+weir_region *machine_map_io(weir_dev *dev, bool ports, uint64_t start, uint64_t length,
+                            const struct weir_io_ops *ops, void *ctx, int priority,
+                            const char *name);
+
 #endif
