@@ -8,6 +8,7 @@
 #define BACKEND_CHAR_H
 
 #include "base/err.h"
+#include <weir/device.h>
 
 struct weir_char;
 struct io_loop;
@@ -22,7 +23,11 @@ struct char_device {
 enum { CHAR_OPENED, CHAR_CLOSED, CHAR_BREAK };
 
 void char_attach(struct weir_char *chr, const struct char_device *device);
-void char_write(struct weir_char *chr, const uint8_t *data, unsigned length); /* chr may be NULL */
+void char_write(struct weir_char *chr, const uint8_t *data,
+                unsigned length); /* chr may be NULL */
+/* False while the host is so slow that a device should hold its output back. Bytes written all
+ * the same are kept up to a limit of some MiB, beyond it they are dropped. */
+bool char_can_write(const struct weir_char *chr);
 /* The device has room again: bytes that waited are delivered. */
 void char_accept_input(struct weir_char *chr);
 const char *char_id(const struct weir_char *chr);
@@ -35,6 +40,10 @@ struct weir_char *char_new_callback(const char *id,
                                     void (*write)(void *, const uint8_t *, size_t), void *ctx);
 size_t char_feed(struct weir_char *chr, const uint8_t *data, size_t length);
 const char *char_where(const struct weir_char *chr);
+/* One line about its state for `info chardev`. */
+void char_describe(const struct weir_char *chr, struct weir_text *out);
+/* Writes what is still buffered (waits at most a second for a slow host), frees. May be NULL.
+ */
 void char_close(struct weir_char *chr);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io_loop.h - the VM's helper thread: waits for host file descriptors and for the earliest timer,
- * and serves both with the device lock held.
+ * io_loop.h - the VM's helper thread: waits for host file descriptors and for the earliest
+ * timer, and serves both with the device lock held.
  */
 #ifndef BACKEND_IO_LOOP_H
 #define BACKEND_IO_LOOP_H
@@ -25,10 +25,14 @@ struct io_loop {
     int wake_fd; /* eventfd */
     bool quit, started;
     struct io_watch *watches;
-    uint32_t watch_generation;
+    uint32_t watch_generation;  /* changes when a watch is added or removed */
+    uint64_t sleep_deadline_ns; /* virtual time until which the thread sleeps */
 };
+/* `loop` was zeroed by the caller (watches may have been added already). Takes over
+ * clock->rearmed. Device lock not held. */
 int io_loop_start(struct io_loop *loop, struct clock *clock, pthread_mutex_t *device_lock,
                   struct err *err);
+/* Ends the thread; watches stay in the list. Device lock not held. */
 void io_loop_stop(struct io_loop *loop);
 void io_loop_wake(struct io_loop *loop); /* any thread; async-signal-safe */
 /* Device lock held. */
