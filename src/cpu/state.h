@@ -61,7 +61,8 @@ struct x86_fault {
     uint64_t dr6_bits; /* #DB: bits to set */
 };
 enum fault_kind { FAULT_EXCEPTION, FAULT_SOFTWARE_INT, FAULT_INT3_INTO, FAULT_ICEBP,
-                  FAULT_EXTERNAL, FAULT_NMI };
+                  FAULT_EXTERNAL, FAULT_NMI,
+                  FAULT_RETRY /* no fault: see vcpu.exit.pending; becomes STOP_RETRY */ };
 
 /* x87/SSE/AVX/AVX-512 state: the image that XSAVE (standard format) would store. */
 #define FPU_IMAGE_BYTES 2816 /* legacy 512 + header 64 + AVX 256 + ... up to PKRU, host layout */
@@ -166,7 +167,10 @@ struct vcpu {
         int reason; /* enum weir_exit_reason */
         uint64_t address, value;
         uint8_t size;
-        bool is_write, answered;
+        bool is_write;
+        /* An access found no one to serve it. A read must not complete: the access functions see
+         * this, fail with FAULT_RETRY, and the instruction runs again once there is an answer. */
+        bool pending;
     } exit;
 
     /* ---- outside world */

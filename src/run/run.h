@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* run.h - run control, for src/api: what must be set up around the loop in dispatch.c. */
+#ifndef RUN_RUN_H
+#define RUN_RUN_H
+
+#include "board/machine.h"
+
+/* control.c */
+int run_init(struct weir *vm);     /* locks; fails without leaving anything behind */
+void run_connect(struct weir *vm); /* hooks of the buses, once they exist */
+void run_fini(struct weir *vm);
+/* Puts everything into its power-on state and loads what boots; vCPU stopped or its own thread.
+ */
+int run_machine_reset(struct weir *vm);
+void run_emit(struct weir *vm, enum weir_machine_event event, bool from_guest);
+/* vCPU thread, device lock not held: handles everything but interrupts that `attention` asks
+ * for. True: weir_run must return with *exit. */
+bool run_take_requests(struct weir *vm, struct weir_exit *exit);
+/* dispatch.c: runs until an exit; *exit holds the previous one on entry (answers to reads). */
+void run_loop(struct weir *vm, uint64_t budget, struct weir_exit *exit);
+/* Waits until something happens; returns with attention set. */
+void run_wait(struct vcpu *c);
+
+#endif
