@@ -40,6 +40,8 @@ struct cpu_model {
 /* On failure the text names what is wrong and the nearest valid word. */
 int cpu_model_parse(const char *spec, struct cpu_model **out, struct err *err);
 void cpu_model_free(struct cpu_model *model);
+/* Names for -cpu help: i = 0,1,...; NULL at the end. `help` may be NULL. */
+const char *cpu_model_name(unsigned i, const char **help);
 
 static inline bool cpu_has(const struct vcpu *c, enum isa_feature f)
 {
