@@ -24,13 +24,23 @@ struct weir_block {
     /* The drive that uses it is told about another medium (device lock held). */
     void (*changed)(void *ctx);
     void *changed_ctx;
+    struct err error; /* text of the last host error of read, write or flush */
     struct weir_block *next;
 };
 
+/* Opens `file` as the medium, by read_only, is_cdrom and snapshot; a medium that is there is
+ * replaced (after a failure it stays). The file is locked: one writer, or any number of readers;
+ * BUSY otherwise. Neither open nor close calls `changed`: who changes the medium does. */
 int block_open(struct weir_block *b, const char *file, struct err *err);
 void block_close(struct weir_block *b);
 static inline bool block_present(const struct weir_block *b) { return b && b->file; }
-/* 0 or -WEIR_E*; RANGE outside the medium, PERM for a read-only one. */
+/* False where block_write would answer PERM. */
+static inline bool block_writable(const struct weir_block *b)
+{
+    return block_present(b) && !b->read_only && !b->is_cdrom;
+}
+/* 0 or -WEIR_E*; STATE without a medium, RANGE outside it, PERM for a read-only one, IO with text
+ * in b->error. Any offset and length. */
 int block_read(struct weir_block *b, uint64_t offset, void *buffer, size_t length);
 int block_write(struct weir_block *b, uint64_t offset, const void *buffer, size_t length);
 int block_flush(struct weir_block *b);
