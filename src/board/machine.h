@@ -53,7 +53,7 @@ struct weir {
     struct char_node *chars;
     struct weir_char *serial[4], *debugcon;
     struct { char *kernel, *initrd, *cmdline; } boot;
-    bool started;
+    bool started, has_locks;
     /* run control (src/run) */
     pthread_mutex_t run_lock;
     pthread_cond_t run_changed;

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* memory.c - weir/memory.h: guest memory and ports, as the vCPU would see them. */
+#include "api/api.h"
+
+#include <string.h>
+
+int weir_mem_read(weir *vm, weir_gpa gpa, void *buffer, size_t length_bytes)
+{
+    if (length_bytes && gpa + (length_bytes - 1) > vm->mem.last_address)
+        return err_set(&vm->err, WEIR_ERANGE, "physical address %#llx is out of range",
+                       (unsigned long long)gpa);
+    pthread_mutex_lock(&vm->device_lock);
+    bus_read_block(&vm->mem, gpa, buffer, length_bytes);
+    pthread_mutex_unlock(&vm->device_lock);
+    return 0;
+}
+
+int weir_mem_write(weir *vm, weir_gpa gpa, const void *buffer, size_t length_bytes)
+{
+    if (length_bytes && gpa + (length_bytes - 1) > vm->mem.last_address)
+        return err_set(&vm->err, WEIR_ERANGE, "physical address %#llx is out of range",
+                       (unsigned long long)gpa);
+    pthread_mutex_lock(&vm->device_lock);
+    bus_write_block(&vm->mem, gpa, buffer, length_bytes);
+    pthread_mutex_unlock(&vm->device_lock);
+    return 0;
+}
+
+uint64_t weir_ram_bytes(const weir *vm)
+{
+    return vm->ram.bytes;
+}
+
+void *weir_ram_pointer(weir *vm, weir_gpa gpa, size_t length_bytes)
+{
+    struct ram *ram = &vm->ram;
+    uint64_t offset = gpa, end = ram->below_4g;
+    if (gpa >= 1ull << 32) {
+        offset = gpa - (1ull << 32) + ram->below_4g;
+        end = ram->bytes;
+    }
+    if (offset >= end || length_bytes > end - offset)
+        return NULL;
+    return ram->base + offset;
+}
+
+int weir_translate(weir_vcpu *cpu, weir_gva gva, weir_gpa *gpa)
+{
+    struct vcpu *c = vcpu_of(cpu);
+    struct walk walk;
+    if (!paging_walk(c, gva, &walk))
+        return err_set(&c->vm->err, WEIR_EFAULT, "linear address %#llx is not mapped",
+                       (unsigned long long)gva);
+    *gpa = walk.gpa;
+    return 0;
+}
+
+/* Calls `piece` for each page of a linear range. All pages are looked up first. */
+static int for_pages(weir_vcpu *cpu, weir_gva gva, uint8_t *buffer, size_t length,
+                     int (*piece)(weir *vm, weir_gpa gpa, uint8_t *buffer, size_t length))
+{
+    struct vcpu *c = vcpu_of(cpu);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t done = 0; done < length;) {
+            uint64_t at = (gva + done) & c->linear_mask;
+            size_t run = RAM_PAGE_BYTES - at % RAM_PAGE_BYTES;
+            if (run > length - done)
+                run = length - done;
+            weir_gpa gpa;
+            int rc = weir_translate(cpu, at, &gpa);
+            if (rc == 0 && pass == 1)
+                rc = piece(c->vm, gpa, buffer + done, run);
+            if (rc < 0)
+                return rc;
+            done += run;
+        }
+    }
+    return 0;
+}
+
+static int read_piece(weir *vm, weir_gpa gpa, uint8_t *buffer, size_t length)
+{
+    return weir_mem_read(vm, gpa, buffer, length);
+}
+static int write_piece(weir *vm, weir_gpa gpa, uint8_t *buffer, size_t length)
+{
+    return weir_mem_write(vm, gpa, buffer, length);
+}
+
+int weir_virt_read(weir_vcpu *cpu, weir_gva gva, void *buffer, size_t length_bytes)
+{
+    return for_pages(cpu, gva, buffer, length_bytes, read_piece);
+}
+int weir_virt_write(weir_vcpu *cpu, weir_gva gva, const void *buffer, size_t length_bytes)
+{
+    return for_pages(cpu, gva, (uint8_t *)buffer, length_bytes, write_piece);
+}
+
+static int check_port(weir *vm, uint16_t port, unsigned size)
+{
+    if ((size == 1 || size == 2 || size == 4) && port <= 0x10000u - size)
+        return 0;
+    return err_set(&vm->err, WEIR_EINVAL, "port %#x: no access of %u bytes there", port, size);
+}
+
+int weir_port_read(weir *vm, uint16_t port, unsigned size_bytes, uint32_t *value)
+{
+    int rc = check_port(vm, port, size_bytes);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&vm->device_lock);
+    *value = (uint32_t)bus_read(&vm->io, port, size_bytes);
+    pthread_mutex_unlock(&vm->device_lock);
+    return 0;
+}
+
+int weir_port_write(weir *vm, uint16_t port, unsigned size_bytes, uint32_t value)
+{
+    int rc = check_port(vm, port, size_bytes);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&vm->device_lock);
+    bus_write(&vm->io, port, value, size_bytes);
+    pthread_mutex_unlock(&vm->device_lock);
+    return 0;
+}
