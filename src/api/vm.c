@@ -177,14 +177,15 @@ int weir_create(const struct weir_config *config, weir **out)
 
 int weir_start(weir *vm)
 {
-    if (vm->started)
-        return 0;
+    if (vm->started || vm->start_error)
+        return vm->start_error;
     pthread_mutex_lock(&vm->device_lock);
     int rc = board_finish(vm);
     pthread_mutex_unlock(&vm->device_lock);
     if (rc == 0)
         rc = run_machine_reset(vm);
     vm->started = rc == 0;
+    vm->start_error = rc;
     return rc;
 }
 

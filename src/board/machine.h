@@ -54,6 +54,7 @@ struct weir {
     struct weir_char *serial[4], *debugcon;
     struct { char *kernel, *initrd, *cmdline; } boot;
     bool started, has_locks;
+    int start_error; /* what weir_start ended with: a half-finished board is not finished twice */
     /* run control (src/run) */
     pthread_mutex_t run_lock;
     pthread_cond_t run_changed;

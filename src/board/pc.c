@@ -20,7 +20,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_pc(const struct weir *vm) { return !strcmp(vm->config.machine, "pc"); }
+static bool is_pc(const struct weir *vm)
+{
+    return !strcmp(vm->config.machine, "pc");
+}
 
 /* ---- interrupt lines ---- */
 
@@ -47,15 +50,24 @@ static void cpu_intr(void *ctx, int level)
     else
         cpu_attention_clear(c, ATTENTION_INTR);
 }
-static void cpu_nmi(void *ctx) { cpu_attention(&((struct weir *)ctx)->cpu, ATTENTION_NMI); }
-static void cpu_init(void *ctx) { cpu_attention(&((struct weir *)ctx)->cpu, ATTENTION_INIT); }
+static void cpu_nmi(void *ctx)
+{
+    cpu_attention(&((struct weir *)ctx)->cpu, ATTENTION_NMI);
+}
+static void cpu_init(void *ctx)
+{
+    cpu_attention(&((struct weir *)ctx)->cpu, ATTENTION_INIT);
+}
 /* The boot processor never waits for a start-up message. */
 static void cpu_sipi(void *ctx, unsigned vector)
 {
     (void)ctx;
     (void)vector;
 }
-static int inta_pic(void *ctx) { return pic_acknowledge(((struct weir *)ctx)->pic); }
+static int inta_pic(void *ctx)
+{
+    return pic_acknowledge(((struct weir *)ctx)->pic);
+}
 static void eoi_broadcast(void *ctx, unsigned vector)
 {
     ioapic_eoi(((struct weir *)ctx)->ioapic, vector);
@@ -83,8 +95,14 @@ static void hpet_legacy(void *ctx, bool on)
 
 /* ---- the CPU's side ---- */
 
-static int wire_acknowledge(void *ctx) { return apic_acknowledge(((struct weir *)ctx)->apic); }
-static uint64_t wire_get_tpr(void *ctx) { return apic_tpr_get(((struct weir *)ctx)->apic); }
+static int wire_acknowledge(void *ctx)
+{
+    return apic_acknowledge(((struct weir *)ctx)->apic);
+}
+static uint64_t wire_get_tpr(void *ctx)
+{
+    return apic_tpr_get(((struct weir *)ctx)->apic);
+}
 static void wire_set_tpr(void *ctx, uint64_t tpr)
 {
     apic_tpr_set(((struct weir *)ctx)->apic, tpr);
@@ -97,7 +115,10 @@ static int wire_msr_write(void *ctx, uint32_t msr, uint64_t value)
 {
     return apic_msr_write(((struct weir *)ctx)->apic, msr, value);
 }
-static void wire_ferr(void *ctx, int level) { gsi_set(ctx, 13, level); }
+static void wire_ferr(void *ctx, int level)
+{
+    gsi_set(ctx, 13, level);
+}
 
 static void connect(struct weir *vm)
 {
