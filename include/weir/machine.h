@@ -48,7 +48,7 @@ WEIR_API int weir_char_new(weir *vm, const char *id,
                            void (*write)(void *ctx, const uint8_t *data, size_t length),
                            void *ctx, weir_char **out);
 /* Bytes from the host to the guest. Returns how many were taken (the guest may be slow). */
-WEIR_API size_t weir_char_feed(weir_char *chr, const uint8_t *data, size_t length);
+WEIR_API size_t weir_char_feed(weir *vm, weir_char *chr, const uint8_t *data, size_t length);
 /* Text for the user about where it is ("/dev/pts/3"). */
 WEIR_API const char *weir_char_where(const weir_char *chr);
 /* Serial port n (0-3), parallel-style debug console: what -serial and -debugcon do. */
@@ -101,8 +101,9 @@ WEIR_API int weir_info(weir *vm, const char *topic, struct weir_text *out);
 
 /* ---- disassembly and CPU models ---------------------------------------------------------- */
 
-/* One instruction as text (AT&T syntax as QEMU prints it, or Intel). Returns its length, or 0 for
- * bytes that are no instruction ("(bad)"), or -WEIR_EUNSUPPORTED when built without Zydis. */
+/* One instruction as text (AT&T syntax as QEMU prints it, or Intel). Returns its length, or 0
+ * for bytes that are no instruction ("(bad)"), or -WEIR_EUNSUPPORTED when built without Zydis.
+ */
 WEIR_API int weir_disassemble(const uint8_t *bytes, size_t length, unsigned bits,
                               uint64_t address, bool intel, char *text, size_t text_bytes);
 /* One stage's view of an instruction: "insn" = the decoder's own result. Same results. */
@@ -115,8 +116,8 @@ WEIR_API const char *weir_cpu_feature(unsigned i);
 
 /* ---- log ------------------------------------------------------------------------------- */
 
-/* Which items are logged, and the only linear addresses for in_asm, exec and cpu: pairs of first
- * and last address, count of pairs; 0 = all. The array is copied. */
+/* Which items are logged, and the only linear addresses for in_asm, exec and cpu: pairs of
+ * first and last address, count of pairs; 0 = all. The array is copied. */
 WEIR_API void weir_log_set(weir *vm, uint32_t items);
 WEIR_API uint32_t weir_log_get(const weir *vm);
 WEIR_API int weir_log_filter(weir *vm, const weir_gva (*ranges)[2], unsigned count);

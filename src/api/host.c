@@ -212,7 +212,18 @@ int weir_char_new(weir *vm, const char *id,
     return rc;
 }
 
-const char *weir_char_where(const weir_char *chr) { return char_where(chr); }
+size_t weir_char_feed(weir *vm, weir_char *chr, const uint8_t *data, size_t length)
+{
+    pthread_mutex_lock(&vm->device_lock);
+    size_t taken_bytes = char_feed(chr, data, length);
+    pthread_mutex_unlock(&vm->device_lock);
+    return taken_bytes;
+}
+
+const char *weir_char_where(const weir_char *chr)
+{
+    return char_where(chr);
+}
 
 int weir_serial_set(weir *vm, unsigned n, weir_char *chr)
 {

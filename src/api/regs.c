@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * regs.c - the vCPU's registers by number and name. Plain 64-bit registers are a table of offsets
- * into struct vcpu; the others have a rule of their own. What is set is checked so far that the
- * CPU can go on from it: no combination of control bits that a processor would refuse.
+ * regs.c - the vCPU's registers by number and name. Plain 64-bit registers are a table of
+ * offsets into struct vcpu; the others have a rule of their own. What is set is checked so far
+ * that the CPU can go on from it: no combination of control bits that a processor would refuse.
  */
 #include "api/api.h"
 #include "cpu/cpuid.h"
@@ -25,15 +25,16 @@ static const size_t plain[WEIR_REG_COUNT] = {
 #undef PLAIN
 
 static const char *const names[WEIR_REG_COUNT] = {
-    "rax",  "rcx",  "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8",  "r9",   "r10",  "r11",
-    "r12",  "r13",  "r14", "r15", "rip", "rflags", "es", "cs", "ss", "ds",   "fs",   "gs",
-    "ldtr", "tr",   "gdtr", "idtr", "cr0", "cr2", "cr3", "cr4", "cr8", "xcr0", "efer", "dr0",
-    "dr1",  "dr2",  "dr3", "dr6", "dr7", "fcw", "fsw", "ftw", "mxcsr", "st0", "st1", "st2",
-    "st3",  "st4",  "st5", "st6", "st7", "zmm0", "zmm1", "zmm2", "zmm3", "zmm4", "zmm5",
-    "zmm6", "zmm7", "zmm8", "zmm9", "zmm10", "zmm11", "zmm12", "zmm13", "zmm14", "zmm15",
-    "zmm16", "zmm17", "zmm18", "zmm19", "zmm20", "zmm21", "zmm22", "zmm23", "zmm24", "zmm25",
-    "zmm26", "zmm27", "zmm28", "zmm29", "zmm30", "zmm31", "k0", "k1", "k2", "k3", "k4", "k5",
-    "k6",   "k7",
+    "rax",   "rcx",   "rdx",   "rbx",   "rsp",   "rbp",   "rsi",   "rdi",    "r8",    "r9",
+    "r10",   "r11",   "r12",   "r13",   "r14",   "r15",   "rip",   "rflags", "es",    "cs",
+    "ss",    "ds",    "fs",    "gs",    "ldtr",  "tr",    "gdtr",  "idtr",   "cr0",   "cr2",
+    "cr3",   "cr4",   "cr8",   "xcr0",  "efer",  "dr0",   "dr1",   "dr2",    "dr3",   "dr6",
+    "dr7",   "fcw",   "fsw",   "ftw",   "mxcsr", "st0",   "st1",   "st2",    "st3",   "st4",
+    "st5",   "st6",   "st7",   "zmm0",  "zmm1",  "zmm2",  "zmm3",  "zmm4",   "zmm5",  "zmm6",
+    "zmm7",  "zmm8",  "zmm9",  "zmm10", "zmm11", "zmm12", "zmm13", "zmm14",  "zmm15", "zmm16",
+    "zmm17", "zmm18", "zmm19", "zmm20", "zmm21", "zmm22", "zmm23", "zmm24",  "zmm25", "zmm26",
+    "zmm27", "zmm28", "zmm29", "zmm30", "zmm31", "k0",    "k1",    "k2",     "k3",    "k4",
+    "k5",    "k6",    "k7",
 };
 _Static_assert(WEIR_K7 + 1 == WEIR_REG_COUNT, "names are in the enum's order");
 
@@ -50,7 +51,10 @@ int weir_reg_by_name(const char *name)
     return -WEIR_ENOENT;
 }
 
-static bool is_segment(enum weir_reg reg) { return reg >= WEIR_ES && reg <= WEIR_TR; }
+static bool is_segment(enum weir_reg reg)
+{
+    return reg >= WEIR_ES && reg <= WEIR_TR;
+}
 
 static void segment_get(const struct vcpu *c, enum weir_reg reg, union weir_value *v)
 {
@@ -131,8 +135,8 @@ static void segment_set(struct vcpu *c, enum weir_reg reg, const union weir_valu
 static bool control_valid(uint64_t cr0, uint64_t cr4, uint64_t efer)
 {
     bool pg = cr0 & CR0_PG, lma = efer & EFER_LMA;
-    return !(pg && !(cr0 & CR0_PE)) && !((cr0 & CR0_NW) && !(cr0 & CR0_CD)) &&
-           !(cr0 >> 32) && lma == (pg && (efer & EFER_LME)) && !(lma && !(cr4 & CR4_PAE));
+    return !(pg && !(cr0 & CR0_PE)) && !((cr0 & CR0_NW) && !(cr0 & CR0_CD)) && !(cr0 >> 32) &&
+           lma == (pg && (efer & EFER_LME)) && !(lma && !(cr4 & CR4_PAE));
 }
 
 static int control_set(struct vcpu *c, enum weir_reg reg, uint64_t v)
@@ -231,7 +235,10 @@ weir_gva weir_linear_rip(weir_vcpu *cpu)
     return (c->segc[SEG_CS].base + c->rip) & c->linear_mask;
 }
 
-const char *weir_cpu_model(unsigned i, const char **help) { return cpu_model_name(i, help); }
+const char *weir_cpu_model(unsigned i, const char **help)
+{
+    return cpu_model_name(i, help);
+}
 const char *weir_cpu_feature(unsigned i)
 {
     return i + 1 < ISA_COUNT ? cpuid_features[i + 1].name : NULL;
@@ -275,9 +282,8 @@ int weir_boot_flat(weir *vm, unsigned bits, weir_gpa entry, weir_gpa stack, weir
     uint16_t big = bits == 16 ? 0 : SEG_ATTR_G | SEG_ATTR_DB;
     uint32_t limit = bits == 16 ? 0xffff : 0xffffffff;
     for (unsigned s = SEG_ES; s <= SEG_GS; s++)
-        c->seg[s] = (struct segment){.limit = limit,
-                                     .selector = bits == 16 ? 0 : 16,
-                                     .attr = (uint16_t)(data | big)};
+        c->seg[s] = (struct segment){
+            .limit = limit, .selector = bits == 16 ? 0 : 16, .attr = (uint16_t)(data | big)};
     c->seg[SEG_CS].attr = (uint16_t)(code | big);
     c->seg[SEG_CS].selector = bits == 16 ? (uint16_t)(entry >> 4 & 0xf000) : 8;
     c->seg[SEG_CS].base = bits == 16 ? entry & 0xf0000 : 0;
