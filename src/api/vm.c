@@ -213,6 +213,8 @@ void weir_destroy(weir *vm)
     if (vm->loop.started)
         io_loop_stop(&vm->loop);
     if (vm->has_locks) {
+        if (vm->keys.timer.clock)
+            weir_timer_cancel(&vm->keys.timer);
         devices_free(vm);
         board_free(vm);
         free_host_side(vm);

@@ -36,6 +36,21 @@ struct char_node {
     struct char_node *next;
 };
 
+/* Keys on their way to the keyboard (api/screen.c); ring, counted without wrapping. */
+#define KEY_QUEUE 256u
+struct key_event {
+    uint64_t at_ns;
+    int key;
+    bool down;
+};
+struct key_queue {
+    struct weir *vm;
+    struct weir_timer timer;
+    uint64_t last_ns;
+    uint32_t first, end;
+    struct key_event events[KEY_QUEUE];
+};
+
 struct weir {
     struct weir_config config; /* strings owned */
     struct err err;
@@ -51,10 +66,14 @@ struct weir {
     unsigned extra_class_count;
     struct weir_block *blocks;
     struct char_node *chars;
+    struct key_queue keys;
     struct weir_char *serial[4], *debugcon;
-    struct { char *kernel, *initrd, *cmdline; } boot;
+    struct {
+        char *kernel, *initrd, *cmdline;
+    } boot;
     bool started, has_locks;
-    int start_error; /* what weir_start ended with: a half-finished board is not finished twice */
+    int start_error; /* what weir_start ended with: a half-finished board is not finished twice
+                      */
     /* run control (src/run) */
     pthread_mutex_t run_lock;
     pthread_cond_t run_changed;
@@ -66,7 +85,9 @@ struct weir {
     uint64_t answers[4];
     unsigned answer_count, answer_next;
     /* Code pages written by others than the CPU; count > the array: too many to tell. */
-    struct { uint64_t gpa, length; } code_writes[64];
+    struct {
+        uint64_t gpa, length;
+    } code_writes[64];
     unsigned code_write_count;
     weir_machine_event_fn *event_fn;
     void *event_ctx;

@@ -82,6 +82,11 @@ bool msr_read(struct vcpu *c, uint32_t msr, uint64_t *value);
 bool msr_write(struct vcpu *c, uint32_t msr, uint64_t value);
 uint64_t cpu_tsc(const struct vcpu *c);
 
+/* ---- dump.c, paging_dump.c: text for people, QEMU's layout ---- */
+void cpu_dump(const struct vcpu *c, struct weir_text *out, bool with_fpu, bool with_cc);
+void paging_dump_mem(struct vcpu *c, struct weir_text *out); /* info mem */
+void paging_dump_tlb(struct vcpu *c, struct weir_text *out); /* info tlb */
+
 /* ---- cpuid.c ---- */
 void cpuid_query(const struct vcpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
