@@ -2,9 +2,9 @@
 /*
  * decode.c - the decoder: prefixes, opcode map, table row, then operands.
  *
- * SDM Vol. 2 chapter 2 and appendix A. Near branches in 64-bit mode ignore the 66 prefix, as Intel
- * documents (AMD truncates to 16 bits); VEX, EVEX are recognised in 16-bit code too, because
- * only the op functions know real and virtual-8086 mode.
+ * SDM Vol. 2 chapter 2 and appendix A. Near branches in 64-bit mode ignore the 66 prefix, as
+ * Intel documents (AMD truncates to 16 bits); VEX, EVEX are recognised in 16-bit code too,
+ * because only the op functions know real and virtual-8086 mode.
  */
 #include "cpu/decode/decoder.h"
 #include "cpu/x86.h"
@@ -25,18 +25,41 @@ static bool legacy_prefix(struct decoder *d, uint8_t byte)
 {
     struct insn *i = d->i;
     switch (byte) {
-    case 0x26: segment_prefix(d, SEG_ES); return true;
-    case 0x2e: segment_prefix(d, SEG_CS); return true;
-    case 0x36: segment_prefix(d, SEG_SS); return true;
-    case 0x3e: segment_prefix(d, SEG_DS); return true;
-    case 0x64: segment_prefix(d, SEG_FS); return true;
-    case 0x65: segment_prefix(d, SEG_GS); return true;
-    case 0x66: i->prefixes |= PFX_OPSIZE; return true;
-    case 0x67: i->prefixes |= PFX_ADDR; return true;
-    case 0xf0: i->prefixes |= PFX_LOCK; return true;
-    case 0xf2: i->prefixes = (uint16_t)((i->prefixes & ~PFX_REP) | PFX_REPNE); return true;
-    case 0xf3: i->prefixes = (uint16_t)((i->prefixes & ~PFX_REPNE) | PFX_REP); return true;
-    default: return false;
+    case 0x26:
+        segment_prefix(d, SEG_ES);
+        return true;
+    case 0x2e:
+        segment_prefix(d, SEG_CS);
+        return true;
+    case 0x36:
+        segment_prefix(d, SEG_SS);
+        return true;
+    case 0x3e:
+        segment_prefix(d, SEG_DS);
+        return true;
+    case 0x64:
+        segment_prefix(d, SEG_FS);
+        return true;
+    case 0x65:
+        segment_prefix(d, SEG_GS);
+        return true;
+    case 0x66:
+        i->prefixes |= PFX_OPSIZE;
+        return true;
+    case 0x67:
+        i->prefixes |= PFX_ADDR;
+        return true;
+    case 0xf0:
+        i->prefixes |= PFX_LOCK;
+        return true;
+    case 0xf2:
+        i->prefixes = (uint16_t)((i->prefixes & ~PFX_REP) | PFX_REPNE);
+        return true;
+    case 0xf3:
+        i->prefixes = (uint16_t)((i->prefixes & ~PFX_REPNE) | PFX_REP);
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -69,7 +92,10 @@ static uint8_t decode_prefixes(struct decoder *d)
 static void legacy_key(struct decoder *d)
 {
     unsigned p = d->i->prefixes;
-    unsigned pp = p & PFX_REPNE ? PP_F2 : p & PFX_REP ? PP_F3 : p & PFX_OPSIZE ? PP_66 : PP_NONE;
+    unsigned pp = p & PFX_REPNE    ? PP_F2
+                  : p & PFX_REP    ? PP_F3
+                  : p & PFX_OPSIZE ? PP_66
+                                   : PP_NONE;
     d->key |= pp | (p & PFX_REX_W ? KEY_W_MASK << KEY_W_SHIFT : 0);
     d->key |= (uint32_t)(d->b != 0) << KEY_REXB_SHIFT;
 }

@@ -92,7 +92,11 @@ static unsigned memory_bytes(const struct decoder *d)
         return d->row->element;
     for (unsigned k = 0; k < 4; k++)
         switch (f[k].kind) {
-        case KIND_E: case KIND_M: case KIND_Q: case KIND_W: case KIND_KE:
+        case KIND_E:
+        case KIND_M:
+        case KIND_Q:
+        case KIND_W:
+        case KIND_KE:
             return insn_size_bytes(d->i, f[k].size);
         case KIND_VSIB:
             return d->row->element;
@@ -190,10 +194,23 @@ static bool place_operand(struct decoder *d, const struct operand_form *f, bool 
 {
     struct insn *i = d->i;
     switch (f->kind) {
-    case KIND_G: case KIND_V: case KIND_KG: case KIND_S: case KIND_C: case KIND_D: case KIND_P:
+    case KIND_G:
+    case KIND_V:
+    case KIND_KG:
+    case KIND_S:
+    case KIND_C:
+    case KIND_D:
+    case KIND_P:
         return place_reg(d, f);
-    case KIND_E: case KIND_R: case KIND_U: case KIND_W: case KIND_N: case KIND_Q: case KIND_KE:
-    case KIND_KR: case KIND_STI:
+    case KIND_E:
+    case KIND_R:
+    case KIND_U:
+    case KIND_W:
+    case KIND_N:
+    case KIND_Q:
+    case KIND_KE:
+    case KIND_KR:
+    case KIND_STI:
         place_rm(d, f);
         return true;
     case KIND_Z:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * decode_vex.c - VEX (SDM Vol. 2 2.3) and EVEX (2.7) prefixes. Register extension bits are stored
- * inverted; outside 64-bit mode they have no effect.
+ * decode_vex.c - VEX (SDM Vol. 2 2.3) and EVEX (2.7) prefixes. Register extension bits are
+ * stored inverted; outside 64-bit mode they have no effect.
  */
 #include "cpu/decode/decoder.h"
 

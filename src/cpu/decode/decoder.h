@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * decoder.h - what the files of the decoder share: the match key of table rows, the opcode index
- * and the state of one decoding.
+ * decoder.h - what the files of the decoder share: the match key of table rows, the opcode
+ * index and the state of one decoding.
  */
 #ifndef CPU_DECODE_DECODER_H
 #define CPU_DECODE_DECODER_H
@@ -9,16 +9,27 @@
 #include "cpu/decode/optab.h"
 
 enum {
-    ENCODING_ONE, ENCODING_0F, ENCODING_0F38, ENCODING_0F3A,
+    ENCODING_ONE,
+    ENCODING_0F,
+    ENCODING_0F38,
+    ENCODING_0F3A,
     ENCODING_VEX0, /* VEX and EVEX maps stand in order: map n is ENCODING_VEX0 + n */
-    ENCODING_VEX1, ENCODING_VEX2, ENCODING_VEX3,
-    ENCODING_EVEX0, ENCODING_EVEX1, ENCODING_EVEX2, ENCODING_EVEX3, ENCODING_EVEX4,
-    ENCODING_EVEX5, ENCODING_EVEX6, ENCODING_EVEX7,
+    ENCODING_VEX1,
+    ENCODING_VEX2,
+    ENCODING_VEX3,
+    ENCODING_EVEX0,
+    ENCODING_EVEX1,
+    ENCODING_EVEX2,
+    ENCODING_EVEX3,
+    ENCODING_EVEX4,
+    ENCODING_EVEX5,
+    ENCODING_EVEX6,
+    ENCODING_EVEX7,
     ENCODING_COUNT
 };
 
-/* Row number + 1 of an opcode's first row; 0 = no such opcode. The rows of one opcode follow each
- * other up to the next ATTR_START. */
+/* Row number + 1 of an opcode's first row; 0 = no such opcode. The rows of one opcode follow
+ * each other up to the next ATTR_START. */
 extern const uint16_t optab_index[ENCODING_COUNT][256];
 
 /*
@@ -28,31 +39,30 @@ extern const uint16_t optab_index[ENCODING_COUNT][256];
  *   15     14    13    12   11   10  8 7   5 4  3 2 1  0
  *          MODE64 BCAST REXB MOD3 | RM  | REG | L | W | PP
  */
-#define KEY_PP_SHIFT 0
-#define KEY_PP_MASK 3u
-#define KEY_W_SHIFT 2
-#define KEY_W_MASK 1u
-#define KEY_L_SHIFT 3
-#define KEY_L_MASK 3u
-#define KEY_REG_SHIFT 5
-#define KEY_REG_MASK 7u
-#define KEY_RM_SHIFT 8
-#define KEY_RM_MASK 7u
-#define KEY_MOD3_SHIFT 11
-#define KEY_MOD3_MASK 1u
-#define KEY_REXB_SHIFT 12
-#define KEY_REXB_MASK 1u
-#define KEY_BCAST_SHIFT 13
-#define KEY_BCAST_MASK 1u
+#define KEY_PP_SHIFT     0
+#define KEY_PP_MASK      3u
+#define KEY_W_SHIFT      2
+#define KEY_W_MASK       1u
+#define KEY_L_SHIFT      3
+#define KEY_L_MASK       3u
+#define KEY_REG_SHIFT    5
+#define KEY_REG_MASK     7u
+#define KEY_RM_SHIFT     8
+#define KEY_RM_MASK      7u
+#define KEY_MOD3_SHIFT   11
+#define KEY_MOD3_MASK    1u
+#define KEY_REXB_SHIFT   12
+#define KEY_REXB_MASK    1u
+#define KEY_BCAST_SHIFT  13
+#define KEY_BCAST_MASK   1u
 #define KEY_MODE64_SHIFT 14
-#define KEY_MODE64_MASK 1u
+#define KEY_MODE64_MASK  1u
 
 #define CONDITION_MASK_SHIFT 24
 #define CONDITION(value, mask, shift)                                                          \
     ((uint64_t)(value) << (shift) | (uint64_t)(mask) << ((shift) + CONDITION_MASK_SHIFT))
-#define KEY_CONDITION(field, value)                                                            \
-    CONDITION(value, KEY_##field##_MASK, KEY_##field##_SHIFT)
-#define ROW_SIGNED_IMM8 (1ull << 48)
+#define KEY_CONDITION(field, value) CONDITION(value, KEY_##field##_MASK, KEY_##field##_SHIFT)
+#define ROW_SIGNED_IMM8             (1ull << 48)
 
 /* KEY_PP, as VEX.pp encodes it */
 enum { PP_NONE, PP_66, PP_F3, PP_F2 };
@@ -73,12 +83,12 @@ struct decoder {
     unsigned pos, limit;
     uint32_t key;
     bool overrun;
-    uint8_t encoding;   /* ENCODING_* */
-    uint8_t segment;    /* override, or REG_NONE */
-    uint8_t r, x, b;    /* REX/VEX/EVEX extension bits, as 0 or 8 */
-    uint8_t r2, v2;     /* EVEX.R' and V', as 0 or 16 */
-    uint8_t vvvv;       /* 0-15, not inverted */
-    bool rex;           /* a REX prefix is there */
+    uint8_t encoding; /* ENCODING_* */
+    uint8_t segment;  /* override, or REG_NONE */
+    uint8_t r, x, b;  /* REX/VEX/EVEX extension bits, as 0 or 8 */
+    uint8_t r2, v2;   /* EVEX.R' and V', as 0 or 16 */
+    uint8_t vvvv;     /* 0-15, not inverted */
+    bool rex;         /* a REX prefix is there */
 };
 
 static inline uint64_t decoder_fetch(struct decoder *d, unsigned size)

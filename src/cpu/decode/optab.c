@@ -3,9 +3,9 @@
  * optab.c - expands ops.def and optab.def into the constant tables of optab.h and the opcode
  * index of decoder.h.
  *
- * optab.def is expanded three times: into an enumerator per row (its number, as rows are in file
- * order), into the rows, and into the index. Two ROWs of one opcode would be two enumerators
- * of the same name, so a clash does not compile.
+ * optab.def is expanded three times: into an enumerator per row (its number, as rows are in
+ * file order), into the rows, and into the index. Two ROWs of one opcode would be two
+ * enumerators of the same name, so a clash does not compile.
  */
 #include "cpu/decode/decoder.h"
 #include "cpu/x86.h"
@@ -28,7 +28,7 @@ const char *op_name(unsigned op)
 /* ---- row numbers ---- */
 
 #define PASTE2(a, b) a##b
-#define PASTE(a, b) PASTE2(a, b)
+#define PASTE(a, b)  PASTE2(a, b)
 
 // clang-format off
 enum {
@@ -46,39 +46,38 @@ _Static_assert(ROW_COUNT < UINT16_MAX, "insn.row and the index are 16 bits");
 
 /* ---- the match column ---- */
 
-#define ANY 0ull
-#define NP KEY_CONDITION(PP, PP_NONE)
-#define P66 KEY_CONDITION(PP, PP_66)
-#define PF3 KEY_CONDITION(PP, PP_F3)
-#define PF2 KEY_CONDITION(PP, PP_F2)
+#define ANY   0ull
+#define NP    KEY_CONDITION(PP, PP_NONE)
+#define P66   KEY_CONDITION(PP, PP_66)
+#define PF3   KEY_CONDITION(PP, PP_F3)
+#define PF2   KEY_CONDITION(PP, PP_F2)
 #define NOREP CONDITION(0, 2, KEY_PP_SHIFT)
-#define W0 KEY_CONDITION(W, 0)
-#define W1 KEY_CONDITION(W, 1)
-#define L0 KEY_CONDITION(L, 0)
-#define L1 KEY_CONDITION(L, 1)
-#define L2 KEY_CONDITION(L, 2)
-#define S0 KEY_CONDITION(REG, 0)
-#define S1 KEY_CONDITION(REG, 1)
-#define S2 KEY_CONDITION(REG, 2)
-#define S3 KEY_CONDITION(REG, 3)
-#define S4 KEY_CONDITION(REG, 4)
-#define S5 KEY_CONDITION(REG, 5)
-#define S6 KEY_CONDITION(REG, 6)
-#define S7 KEY_CONDITION(REG, 7)
-#define RM0 KEY_CONDITION(RM, 0)
-#define RM1 KEY_CONDITION(RM, 1)
-#define RM2 KEY_CONDITION(RM, 2)
-#define RM3 KEY_CONDITION(RM, 3)
-#define RM4 KEY_CONDITION(RM, 4)
-#define RM5 KEY_CONDITION(RM, 5)
-#define RM6 KEY_CONDITION(RM, 6)
-#define RM7 KEY_CONDITION(RM, 7)
-#define MEM KEY_CONDITION(MOD3, 0)
-#define REG KEY_CONDITION(MOD3, 1)
+#define W0    KEY_CONDITION(W, 0)
+#define W1    KEY_CONDITION(W, 1)
+#define L0    KEY_CONDITION(L, 0)
+#define L1    KEY_CONDITION(L, 1)
+#define L2    KEY_CONDITION(L, 2)
+#define S0    KEY_CONDITION(REG, 0)
+#define S1    KEY_CONDITION(REG, 1)
+#define S2    KEY_CONDITION(REG, 2)
+#define S3    KEY_CONDITION(REG, 3)
+#define S4    KEY_CONDITION(REG, 4)
+#define S5    KEY_CONDITION(REG, 5)
+#define S6    KEY_CONDITION(REG, 6)
+#define S7    KEY_CONDITION(REG, 7)
+#define RM0   KEY_CONDITION(RM, 0)
+#define RM1   KEY_CONDITION(RM, 1)
+#define RM2   KEY_CONDITION(RM, 2)
+#define RM3   KEY_CONDITION(RM, 3)
+#define RM4   KEY_CONDITION(RM, 4)
+#define RM5   KEY_CONDITION(RM, 5)
+#define RM6   KEY_CONDITION(RM, 6)
+#define RM7   KEY_CONDITION(RM, 7)
+#define MEM   KEY_CONDITION(MOD3, 0)
+#define REG   KEY_CONDITION(MOD3, 1)
 #define REXB0 KEY_CONDITION(REXB, 0)
-#define B0 KEY_CONDITION(BCAST, 0)
-#define M64 KEY_CONDITION(MODE64, 1)
-#define SIMM ROW_SIGNED_IMM8
+#define M64   KEY_CONDITION(MODE64, 1)
+#define SIMM  ROW_SIGNED_IMM8
 
 /* ---- the class column ---- */
 
