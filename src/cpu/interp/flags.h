@@ -3,8 +3,9 @@
  * flags.h - arithmetic with exact flags: the host's own instruction computes result and flags,
  * LAHF and SETO fetch them. So flags that the SDM leaves undefined come out as on the host.
  *
- * All functions are inlined with a constant `size`, so that each use is one instruction plus the
- * collection of flags. Values are zero-extended; bits above `size` bytes are ignored on input.
+ * All functions are inlined with a constant `size`, so that each use is one instruction plus
+ * the collection of flags. Values are zero-extended; bits above `size` bytes are ignored on
+ * input.
  */
 #ifndef CPU_INTERP_FLAGS_H
 #define CPU_INTERP_FLAGS_H
@@ -27,10 +28,7 @@ ALWAYS_INLINE uint32_t flags_pack(uint32_t ax)
 #define ALU_CASE(bytes, type, text)                                                            \
     case bytes: {                                                                              \
         type r = (type)a;                                                                      \
-        __asm__(text ALU_COLLECT                                                               \
-                : "=a"(ax), "+q"(r)                                                            \
-                : "q"((type)b), "r"(*flags)                                                    \
-                : "cc");                                                                       \
+        __asm__(text ALU_COLLECT : "=a"(ax), "+q"(r) : "q"((type)b), "r"(*flags) : "cc");      \
         a = r;                                                                                 \
         break;                                                                                 \
     }
@@ -86,10 +84,7 @@ ALWAYS_INLINE uint64_t alu_not(uint64_t a, uint64_t b, unsigned size, uint32_t *
 #define SHIFT_CASE(bytes, type, text)                                                          \
     case bytes: {                                                                              \
         type r = (type)a;                                                                      \
-        __asm__(text ALU_COLLECT                                                               \
-                : "=a"(ax), "+q"(r)                                                            \
-                : "c"((uint8_t)b), "r"(*flags)                                                 \
-                : "cc");                                                                       \
+        __asm__(text ALU_COLLECT : "=a"(ax), "+q"(r) : "c"((uint8_t)b), "r"(*flags) : "cc");   \
         a = r;                                                                                 \
         break;                                                                                 \
     }
@@ -123,14 +118,30 @@ ALWAYS_INLINE bool condition(uint32_t flags, unsigned cc)
     uint32_t less = (flags >> 7 ^ flags >> 11) & 1; /* SF != OF */
     bool yes;
     switch (cc >> 1 & 7) {
-    case 0: yes = flags & FLAG_OF; break;
-    case 1: yes = flags & FLAG_CF; break;
-    case 2: yes = flags & FLAG_ZF; break;
-    case 3: yes = flags & (FLAG_CF | FLAG_ZF); break;
-    case 4: yes = flags & FLAG_SF; break;
-    case 5: yes = flags & FLAG_PF; break;
-    case 6: yes = less; break;
-    default: yes = less | (flags & FLAG_ZF); break;
+    case 0:
+        yes = flags & FLAG_OF;
+        break;
+    case 1:
+        yes = flags & FLAG_CF;
+        break;
+    case 2:
+        yes = flags & FLAG_ZF;
+        break;
+    case 3:
+        yes = flags & (FLAG_CF | FLAG_ZF);
+        break;
+    case 4:
+        yes = flags & FLAG_SF;
+        break;
+    case 5:
+        yes = flags & FLAG_PF;
+        break;
+    case 6:
+        yes = less;
+        break;
+    default:
+        yes = less | (flags & FLAG_ZF);
+        break;
     }
     return yes != (cc & 1);
 }

@@ -104,10 +104,14 @@ ALWAYS_INLINE enum weir_stop alu_locked(struct vcpu *c, const struct insn *i, al
         bool imm = insn_row(i)->operands[1].kind == KIND_I;                                    \
         uint64_t b = imm ? i->imm : reg_get(c, i->reg, i->opsize);                             \
         switch (i->opsize) {                                                                   \
-        case 1: return alu_locked(c, i, alu_##name, 1, b);                                     \
-        case 2: return alu_locked(c, i, alu_##name, 2, b);                                     \
-        case 4: return alu_locked(c, i, alu_##name, 4, b);                                     \
-        default: return alu_locked(c, i, alu_##name, 8, b);                                    \
+        case 1:                                                                                \
+            return alu_locked(c, i, alu_##name, 1, b);                                         \
+        case 2:                                                                                \
+            return alu_locked(c, i, alu_##name, 2, b);                                         \
+        case 4:                                                                                \
+            return alu_locked(c, i, alu_##name, 4, b);                                         \
+        default:                                                                               \
+            return alu_locked(c, i, alu_##name, 8, b);                                         \
         }                                                                                      \
     }
 
@@ -118,10 +122,11 @@ ALWAYS_INLINE enum weir_stop alu_locked(struct vcpu *c, const struct insn *i, al
     ALU_FORMS(name, 8, store)                                                                  \
     insn_fn *bind_##name(const struct vcpu *c, struct insn *i)                                 \
     {                                                                                          \
-        static insn_fn *const forms[FORM_COUNT][4] = {                                         \
-            [FORM_RR] = ALU_ROW(name, rr), [FORM_RM] = ALU_ROW(name, rm),                      \
-            [FORM_MR] = ALU_ROW(name, mr), [FORM_RI] = ALU_ROW(name, ri),                      \
-            [FORM_MI] = ALU_ROW(name, mi)};                                                    \
+        static insn_fn *const forms[FORM_COUNT][4] = {[FORM_RR] = ALU_ROW(name, rr),           \
+                                                      [FORM_RM] = ALU_ROW(name, rm),           \
+                                                      [FORM_MR] = ALU_ROW(name, mr),           \
+                                                      [FORM_RI] = ALU_ROW(name, ri),           \
+                                                      [FORM_MI] = ALU_ROW(name, mi)};          \
         if (i->prefixes & PFX_LOCK)                                                            \
             return locked;                                                                     \
         return forms[form_normalise(i)][size_index(i->opsize)];                                \
@@ -138,7 +143,7 @@ ALU_LOCKED(sbb)
 ALU_LOCKED(and)
 ALU_LOCKED(sub)
 ALU_LOCKED(xor)
-#define alu_cmp alu_sub
+#define alu_cmp  alu_sub
 #define alu_test alu_and
 ALU_OP(add, true, add_locked)
 ALU_OP(or, true, or_locked)
@@ -188,4 +193,4 @@ ALU_OP(test, false, op_ud)
 UNARY_OP(inc)
 UNARY_OP(dec)
 UNARY_OP(neg)
-UNARY_OP(not)
+UNARY_OP(not )

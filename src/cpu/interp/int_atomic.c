@@ -71,19 +71,31 @@ enum weir_stop op_xchg(struct vcpu *c, const struct insn *i)
 static uint64_t add_sized(uint64_t a, uint64_t b, unsigned size, uint32_t *flags)
 {
     switch (size) {
-    case 1: return alu_add(a, b, 1, flags);
-    case 2: return alu_add(a, b, 2, flags);
-    case 4: return alu_add(a, b, 4, flags);
-    default: return alu_add(a, b, 8, flags);
+    case 1:
+        return alu_add(a, b, 1, flags);
+    case 2:
+        return alu_add(a, b, 2, flags);
+    case 4:
+        return alu_add(a, b, 4, flags);
+    default:
+        return alu_add(a, b, 8, flags);
     }
 }
 static void compare_sized(uint64_t a, uint64_t b, unsigned size, uint32_t *flags)
 {
     switch (size) {
-    case 1: alu_sub(a, b, 1, flags); break;
-    case 2: alu_sub(a, b, 2, flags); break;
-    case 4: alu_sub(a, b, 4, flags); break;
-    default: alu_sub(a, b, 8, flags); break;
+    case 1:
+        alu_sub(a, b, 1, flags);
+        break;
+    case 2:
+        alu_sub(a, b, 2, flags);
+        break;
+    case 4:
+        alu_sub(a, b, 4, flags);
+        break;
+    default:
+        alu_sub(a, b, 8, flags);
+        break;
     }
 }
 

@@ -11,15 +11,19 @@ enum bit_action { BIT_TEST, BIT_SET, BIT_RESET, BIT_COMPLEMENT };
 static uint64_t bit_apply(uint64_t v, unsigned bit, enum bit_action action)
 {
     switch (action) {
-    case BIT_SET: return v | BIT64(bit);
-    case BIT_RESET: return v & ~BIT64(bit);
-    case BIT_COMPLEMENT: return v ^ BIT64(bit);
-    default: return v;
+    case BIT_SET:
+        return v | BIT64(bit);
+    case BIT_RESET:
+        return v & ~BIT64(bit);
+    case BIT_COMPLEMENT:
+        return v ^ BIT64(bit);
+    default:
+        return v;
     }
 }
 
-/* A register bit offset is signed and selects an operand-sized piece of a bit string that starts
- * at the memory operand. */
+/* A register bit offset is signed and selects an operand-sized piece of a bit string that
+ * starts at the memory operand. */
 static uint64_t bit_string_offset(struct vcpu *c, const struct insn *i, bool imm)
 {
     uint64_t offset = insn_offset(c, i);

@@ -16,7 +16,7 @@ ALWAYS_INLINE enum weir_stop jcc_64(struct vcpu *c, const struct insn *i, unsign
 {
     if (condition(c->flags, cc)) {
         uint64_t target = c->rip + i->imm;
-        if (UNLIKELY(!is_canonical(target)))
+        if (UNLIKELY(!target_canonical(target)))
             return raise_gp0(c);
         c->rip = target;
     }
@@ -113,8 +113,7 @@ enum weir_stop op_jmp_ind(struct vcpu *c, const struct insn *i)
 
 ALWAYS_INLINE enum weir_stop call(struct vcpu *c, const struct insn *i, uint64_t target)
 {
-    if (UNLIKELY(!branch_target(c, i, &target)) ||
-        UNLIKELY(!stack_push(c, i->opsize, c->rip)))
+    if (UNLIKELY(!branch_target(c, i, &target)) || UNLIKELY(!stack_push(c, i->opsize, c->rip)))
         return STOP_FAULT;
     c->rip = target;
     return STOP_BRANCH;
@@ -134,8 +133,7 @@ enum weir_stop op_call_ind(struct vcpu *c, const struct insn *i)
 enum weir_stop op_ret(struct vcpu *c, const struct insn *i)
 {
     uint64_t target;
-    if (UNLIKELY(!stack_top(c, i->opsize, &target)) ||
-        UNLIKELY(!branch_target(c, i, &target)))
+    if (UNLIKELY(!stack_top(c, i->opsize, &target)) || UNLIKELY(!branch_target(c, i, &target)))
         return STOP_FAULT;
     stack_drop(c, i->opsize + (i->opcode == 0xc2 ? (uint16_t)i->imm : 0));
     c->rip = target;

@@ -3,15 +3,14 @@
  * int_io.c - IN, OUT, INS, OUTS.
  *
  * Order of checks: I/O permission, then memory, then the port, because a port access cannot be
- * undone. A port that nobody serves may need an answer of the embedder: c->exit.reason is then
+ * undone. A port that nobody serves may need an answer of the embedder: c->exit.pending is then
  * set, a read waits for it (STOP_RETRY) and a write is complete (STOP_EXIT). Devices may raise
  * interrupts, move memory or stop the machine, so a block ends behind a port access if anything
  * is pending.
  */
 #include "cpu/interp/operands.h"
 
-/* c->exit.reason while nothing is to be told: WEIR_EXIT_BUDGET is never reported by a bus. */
-#define NO_EXIT 0
+bool io_permitted(struct vcpu *c, unsigned port, unsigned size);
 
 /* 64-bit operand size is 32 for ports. */
 static unsigned port_size(const struct insn *i)
@@ -34,7 +33,7 @@ static void port_write(struct vcpu *c, unsigned port, unsigned size, uint64_t v)
 }
 static enum weir_stop after_port(struct vcpu *c)
 {
-    if (c->exit.reason != NO_EXIT)
+    if (c->exit.pending)
         return STOP_EXIT;
     return attention_due(c) ? STOP_BOUNDARY : STOP_NEXT;
 }
@@ -51,7 +50,7 @@ enum weir_stop op_in(struct vcpu *c, const struct insn *i)
     if (!io_permitted(c, port, size))
         return STOP_FAULT;
     uint64_t v = port_read(c, port, size);
-    if (c->exit.reason != NO_EXIT)
+    if (c->exit.pending)
         return STOP_RETRY;
     reg_set(c, RAX, size, v);
     return after_port(c);
@@ -84,7 +83,7 @@ static enum weir_stop in_element(struct vcpu *c, const struct insn *i, unsigned 
     if (!mem_probe(c, SEG_ES, offset, size, ACCESS_WRITE))
         return STOP_FAULT;
     uint64_t v = port_read(c, (uint16_t)c->gpr[RDX], size);
-    if (c->exit.reason != NO_EXIT)
+    if (c->exit.pending)
         return STOP_RETRY;
     if (!mem_store(c, SEG_ES, offset, size, v))
         return STOP_FAULT;

@@ -81,8 +81,8 @@ enum weir_stop op_pause(struct vcpu *c, const struct insn *i)
 {
     return STOP_NEXT;
 }
-/* LFENCE, MFENCE, SFENCE, SERIALIZE: one vCPU sees its own accesses in order; devices are reached
- * through locks, and the rings they share need the full fence. */
+/* LFENCE, MFENCE, SFENCE, SERIALIZE: one vCPU sees its own accesses in order; devices are
+ * reached through locks, and the rings they share need the full fence. */
 enum weir_stop op_fence(struct vcpu *c, const struct insn *i)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);

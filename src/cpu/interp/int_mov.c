@@ -25,7 +25,8 @@
     }                                                                                          \
     static enum weir_stop mov_mr_##size(struct vcpu *c, const struct insn *i)                  \
     {                                                                                          \
-        if (UNLIKELY(!mem_store(c, i->seg, insn_offset(c, i), size, reg_get(c, i->reg, size))))\
+        if (UNLIKELY(                                                                          \
+                !mem_store(c, i->seg, insn_offset(c, i), size, reg_get(c, i->reg, size))))     \
             return STOP_FAULT;                                                                 \
         return STOP_NEXT;                                                                      \
     }                                                                                          \
@@ -54,7 +55,10 @@ static enum weir_stop mov_moffs(struct vcpu *c, const struct insn *i)
     return STOP_NEXT;
 }
 
-#define MOV_ROW(form) {mov_##form##_1, mov_##form##_2, mov_##form##_4, mov_##form##_8}
+#define MOV_ROW(form)                                                                          \
+    {                                                                                          \
+        mov_##form##_1, mov_##form##_2, mov_##form##_4, mov_##form##_8                         \
+    }
 
 insn_fn *bind_mov(const struct vcpu *c, struct insn *i)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * int_muldiv.c - MUL, IMUL, DIV, IDIV and the decimal adjustments. Divisions are done in 128 bits,
- * where overflow is a comparison and the host cannot fault.
+ * int_muldiv.c - MUL, IMUL, DIV, IDIV and the decimal adjustments. Divisions are done in 128
+ * bits, where overflow is a comparison and the host cannot fault.
  */
 #include "cpu/interp/operands.h"
 
@@ -20,7 +20,7 @@ static void set_product(struct vcpu *c, unsigned size, uint64_t low, uint64_t hi
     case bytes: {                                                                              \
         type l = (type)a, h;                                                                   \
         __asm__(text " %4\n\tmov %%" MUL_HIGH_##bytes ", %1\n\tmov %%" MUL_LOW_##bytes         \
-                     ", %0" ALU_COLLECT                                                        \
+                ", %0" ALU_COLLECT                                                             \
                 : "=&r"(l), "=&r"(h), "=&a"(ax)                                                \
                 : "2"((uint64_t)a), "r"((type)b)                                               \
                 : "cc", "rdx");                                                                \
@@ -28,9 +28,9 @@ static void set_product(struct vcpu *c, unsigned size, uint64_t low, uint64_t hi
         *high = h;                                                                             \
         break;                                                                                 \
     }
-#define MUL_LOW_2 "ax"
-#define MUL_LOW_4 "eax"
-#define MUL_LOW_8 "rax"
+#define MUL_LOW_2  "ax"
+#define MUL_LOW_4  "eax"
+#define MUL_LOW_8  "rax"
 #define MUL_HIGH_2 "dx"
 #define MUL_HIGH_4 "edx"
 #define MUL_HIGH_8 "rdx"

@@ -19,10 +19,14 @@ ALWAYS_INLINE uint64_t shift_sized(uint64_t a, unsigned count, unsigned size, al
                                    uint32_t *flags)
 {
     switch (size) {
-    case 1: return fn(a, count, 1, flags);
-    case 2: return fn(a, count, 2, flags);
-    case 4: return fn(a, count, 4, flags);
-    default: return fn(a, count, 8, flags);
+    case 1:
+        return fn(a, count, 1, flags);
+    case 2:
+        return fn(a, count, 2, flags);
+    case 4:
+        return fn(a, count, 4, flags);
+    default:
+        return fn(a, count, 8, flags);
     }
 }
 

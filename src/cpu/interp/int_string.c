@@ -2,21 +2,17 @@
 /*
  * int_string.c - MOVS, STOS, LODS, CMPS, SCAS.
  *
- * Repeated forms work in chunks: as many elements as lie in one page of each operand, directly in
- * host memory, with one check per chunk. What does not lie so (MMIO, code pages, page crossings,
- * segment ends, backward direction where it is rare) goes element by element through access.h.
- * Registers are brought up to date after every chunk and every element, so a fault or an
- * interrupt in between leaves the instruction restartable. At most MAX_ELEMENTS are done in one
- * call; STOP_REPEAT comes back for the rest.
+ * Repeated forms work in chunks: as many elements as lie in one page of each operand, directly
+ * in host memory, with one check per chunk. What does not lie so (MMIO, code pages, page
+ * crossings, segment ends, backward direction where it is rare) goes element by element through
+ * access.h. Registers are brought up to date after every chunk and every element, so a fault or
+ * an interrupt in between leaves the instruction restartable. At most MAX_ELEMENTS are done in
+ * one call; STOP_REPEAT comes back for the rest.
  */
 #include "cpu/interp/operands.h"
 
 #define MAX_ELEMENTS 4096u
 
-static bool repeats(const struct insn *i)
-{
-    return i->prefixes & (PFX_REP | PFX_REPNE);
-}
 static bool is_backward(const struct vcpu *c)
 {
     return c->rflags_rest & FLAG_DF;
@@ -28,66 +24,238 @@ static void advance(struct vcpu *c, const struct insn *i, unsigned r, uint64_t c
     reg_addr_set(c, r, i, c->gpr[r] + (is_backward(c) ? -bytes : bytes));
 }
 
-/* Host memory of up to `count` elements at seg:reg going forward; *count is cut to what one check
- * covers. NULL: take the slow way for the next element. */
+/* Host memory of `*count` elements at seg:reg going forward, all in one page; *count is cut to
+ * what lies there. NULL: the next element must take the slow way. */
 static void *chunk(struct vcpu *c, const struct insn *i, unsigned seg, unsigned r,
                    enum access access, uint64_t *count)
 {
     const struct segment_cache *s = &c->segc[seg];
-    uint64_t offset = reg_addr(c, r, i), size = i->opsize;
-    uint64_t page_left = 4096 - ((s->base + offset) & 4095);
-    uint64_t bytes = *count * size;
-    if (bytes > page_left)
-        bytes = page_left - page_left % size;
-    if (bytes == 0 || offset + (bytes - 1) > addr_mask(i) || offset + (bytes - 1) < offset ||
-        offset + (bytes - 1) > s->limit || !(s->ok & access))
-        return NULL;
+    uint64_t offset = reg_addr(c, r, i), size = i->opsize, bytes = *count * size;
     uint64_t linear = (s->base + offset) & c->linear_mask;
-    if (UNLIKELY(!seg_linear(c, seg, offset, (unsigned)bytes, access, &linear)))
-        return NULL; /* c->fault is filled again by the slow way */
+    uint64_t room = 4096 - (linear & 4095);
+    if (bytes > room)
+        bytes = room - room % size;
+    uint64_t last = offset + (bytes - 1);
+    if (bytes == 0 || last < offset || last > addr_mask(i) || last > s->limit ||
+        !(s->ok & access))
+        return NULL;
     uint64_t length = bytes;
     void *host = mem_chunk(c, linear, access, &length);
-    if (!host || length < size)
-        return NULL;
     *count = length / size;
-    return host;
+    return *count ? host : NULL;
 }
 
-static unsigned chunk_limit(uint64_t count)
+/* ---- MOVS ---- */
+
+/* As an element-wise loop from low to high addresses: where the destination begins inside the
+ * source, what was written is read again, so the copy goes in pieces of their distance. */
+static void copy_forward(uint8_t *to, const uint8_t *from, uint64_t bytes, unsigned size)
 {
-    return count < MAX_ELEMENTS ? (unsigned)count : MAX_ELEMENTS;
+    uint64_t distance = (uint64_t)(to - from);
+    if (distance >= bytes) { /* also when `to` is below `from` */
+        memmove(to, from, bytes);
+        return;
+    }
+    if (distance % size == 0 && distance) {
+        for (uint64_t done = 0; done < bytes; done += distance)
+            memcpy(to + done, from + done, bytes - done < distance ? bytes - done : distance);
+        return;
+    }
+    for (uint64_t done = 0; done < bytes; done += size)
+        store_le(to + done, load_le(from + done, size), size);
 }
 
-/* Takes `done` elements off rCX; what to return if that was all there is to do now. */
-static void count_down(struct vcpu *c, const struct insn *i, uint64_t done)
+static uint64_t movs_some(struct vcpu *c, const struct insn *i, uint64_t limit, bool *ended)
 {
-    reg_addr_set(c, RCX, i, c->gpr[RCX] - done);
+    uint64_t v, count = limit;
+    if (limit > 1 && !is_backward(c)) {
+        const void *from = chunk(c, i, i->seg, RSI, ACCESS_READ, &count);
+        void *to = from ? chunk(c, i, SEG_ES, RDI, ACCESS_WRITE, &count) : NULL;
+        if (to) {
+            copy_forward(to, from, count * i->opsize, i->opsize);
+            advance(c, i, RSI, count);
+            advance(c, i, RDI, count);
+            return count;
+        }
+    }
+    if (!mem_load(c, i->seg, reg_addr(c, RSI, i), i->opsize, &v) ||
+        !mem_store(c, SEG_ES, reg_addr(c, RDI, i), i->opsize, v))
+        return 0;
+    advance(c, i, RSI, 1);
+    advance(c, i, RDI, 1);
+    return 1;
+}
+
+/* ---- STOS ---- */
+
+static void fill(uint8_t *to, uint64_t v, uint64_t count, unsigned size)
+{
+    if (size == 1) {
+        memset(to, (int)(v & 0xff), count);
+        return;
+    }
+    for (uint64_t n = 0; n < count; n++)
+        store_le(to + n * size, v, size);
+}
+
+static uint64_t stos_some(struct vcpu *c, const struct insn *i, uint64_t limit, bool *ended)
+{
+    uint64_t count = limit, v = c->gpr[RAX];
+    if (limit > 1 && !is_backward(c)) {
+        void *to = chunk(c, i, SEG_ES, RDI, ACCESS_WRITE, &count);
+        if (to) {
+            fill(to, v, count, i->opsize);
+            advance(c, i, RDI, count);
+            return count;
+        }
+    }
+    if (!mem_store(c, SEG_ES, reg_addr(c, RDI, i), i->opsize, v))
+        return 0;
+    advance(c, i, RDI, 1);
+    return 1;
+}
+
+/* ---- LODS ---- */
+
+static uint64_t lods_some(struct vcpu *c, const struct insn *i, uint64_t limit, bool *ended)
+{
+    uint64_t v;
+    if (!mem_load(c, i->seg, reg_addr(c, RSI, i), i->opsize, &v))
+        return 0;
+    reg_set(c, RAX, i->opsize, v);
+    advance(c, i, RSI, 1);
+    return 1;
+}
+
+/* ---- CMPS, SCAS ---- */
+
+static void compare(struct vcpu *c, uint64_t a, uint64_t b, unsigned size)
+{
+    switch (size) {
+    case 1:
+        alu_sub(a, b, 1, &c->flags);
+        break;
+    case 2:
+        alu_sub(a, b, 2, &c->flags);
+        break;
+    case 4:
+        alu_sub(a, b, 4, &c->flags);
+        break;
+    default:
+        alu_sub(a, b, 8, &c->flags);
+        break;
+    }
+}
+
+/* F3 goes on while equal, F2 while not. */
+static bool goes_on(const struct insn *i, bool equal)
+{
+    return equal == !(i->prefixes & PFX_REPNE);
+}
+
+/* Elements of a chunk up to and with the one that ends the repetition; its values in *a, *b.
+ * `other` NULL: every element is compared with *a. */
+static uint64_t scan(const struct insn *i, const uint8_t *other, const uint8_t *at,
+                     uint64_t count, uint64_t *a, uint64_t *b)
+{
+    unsigned size = i->opsize;
+    uint64_t n = 0;
+    do {
+        if (other)
+            *a = load_le(other + n * size, size);
+        *b = load_le(at + n * size, size);
+        n++;
+    } while (n < count && goes_on(i, *a == *b));
+    return n;
+}
+
+static uint64_t compared(struct vcpu *c, const struct insn *i, uint64_t a, uint64_t b,
+                         uint64_t count, bool *ended)
+{
+    compare(c, a, b, i->opsize);
+    *ended = !goes_on(i, a == b);
+    advance(c, i, RDI, count);
+    return count;
+}
+
+static uint64_t cmps_some(struct vcpu *c, const struct insn *i, uint64_t limit, bool *ended)
+{
+    uint64_t a, b, count = limit;
+    if (limit > 1 && !is_backward(c)) {
+        const void *left = chunk(c, i, i->seg, RSI, ACCESS_READ, &count);
+        const void *right = left ? chunk(c, i, SEG_ES, RDI, ACCESS_READ, &count) : NULL;
+        if (right) {
+            count = scan(i, left, right, count, &a, &b);
+            advance(c, i, RSI, count);
+            return compared(c, i, a, b, count, ended);
+        }
+    }
+    if (!mem_load(c, i->seg, reg_addr(c, RSI, i), i->opsize, &a) ||
+        !mem_load(c, SEG_ES, reg_addr(c, RDI, i), i->opsize, &b))
+        return 0;
+    advance(c, i, RSI, 1);
+    return compared(c, i, a, b, 1, ended);
+}
+
+static uint64_t scas_some(struct vcpu *c, const struct insn *i, uint64_t limit, bool *ended)
+{
+    uint64_t a = reg_get(c, RAX, i->opsize), b, count = limit;
+    if (limit > 1 && !is_backward(c)) {
+        const void *at = chunk(c, i, SEG_ES, RDI, ACCESS_READ, &count);
+        if (at) {
+            count = scan(i, NULL, at, count, &a, &b);
+            return compared(c, i, a, b, count, ended);
+        }
+    }
+    if (!mem_load(c, SEG_ES, reg_addr(c, RDI, i), i->opsize, &b))
+        return 0;
+    return compared(c, i, a, b, 1, ended);
 }
 
 /* ---- the driver ---- */
 
-/* Does up to `limit` elements, at least one; returns how many were done, 0 = fault (registers
- * show the elements before it). *ended: the instruction's condition (REPE, REPNE) is over. */
+/* Does up to `limit` elements, at least one, and returns how many; 0 = fault (the registers
+ * show the elements before it). *ended: REPE or REPNE is over. */
 typedef uint64_t string_fn(struct vcpu *c, const struct insn *i, uint64_t limit, bool *ended);
 
-ALWAYS_INLINE enum weir_stop string_run(struct vcpu *c, const struct insn *i, string_fn *some)
+static enum weir_stop string_run(struct vcpu *c, const struct insn *i, string_fn *some)
 {
     bool ended = false;
-    if (!repeats(i))
+    if (!(i->prefixes & (PFX_REP | PFX_REPNE)))
         return some(c, i, 1, &ended) ? STOP_NEXT : STOP_FAULT;
-    uint64_t budget = MAX_ELEMENTS;
-    for (;;) {
-        uint64_t left = reg_addr(c, RCX, i);
-        if (left == 0)
-            return STOP_NEXT;
-        if (budget == 0 || attention_due(c))
-            return STOP_REPEAT;
+    uint64_t left = reg_addr(c, RCX, i), budget = MAX_ELEMENTS;
+    while (left) {
         uint64_t done = some(c, i, left < budget ? left : budget, &ended);
         if (done == 0)
             return STOP_FAULT;
-        count_down(c, i, done);
-        if (ended)
-            return STOP_NEXT;
+        left -= done;
         budget -= done;
+        reg_addr_set(c, RCX, i, left);
+        if (ended)
+            break;
+        if (left && (budget == 0 || attention_due(c)))
+            return STOP_REPEAT;
     }
+    return STOP_NEXT;
+}
+
+enum weir_stop op_movs(struct vcpu *c, const struct insn *i)
+{
+    return string_run(c, i, movs_some);
+}
+enum weir_stop op_stos(struct vcpu *c, const struct insn *i)
+{
+    return string_run(c, i, stos_some);
+}
+enum weir_stop op_lods(struct vcpu *c, const struct insn *i)
+{
+    return string_run(c, i, lods_some);
+}
+enum weir_stop op_cmps(struct vcpu *c, const struct insn *i)
+{
+    return string_run(c, i, cmps_some);
+}
+enum weir_stop op_scas(struct vcpu *c, const struct insn *i)
+{
+    return string_run(c, i, scas_some);
 }

@@ -24,20 +24,32 @@ ALWAYS_INLINE uint8_t *reg_byte(struct vcpu *c, unsigned r)
 ALWAYS_INLINE uint64_t reg_get(struct vcpu *c, unsigned r, unsigned size)
 {
     switch (size) {
-    case 1: return *reg_byte(c, r);
-    case 2: return (uint16_t)c->gpr[r & 15];
-    case 4: return (uint32_t)c->gpr[r & 15];
-    default: return c->gpr[r & 15];
+    case 1:
+        return *reg_byte(c, r);
+    case 2:
+        return (uint16_t)c->gpr[r & 15];
+    case 4:
+        return (uint32_t)c->gpr[r & 15];
+    default:
+        return c->gpr[r & 15];
     }
 }
 /* 32-bit writes clear the upper half, smaller ones leave it. */
 ALWAYS_INLINE void reg_set(struct vcpu *c, unsigned r, unsigned size, uint64_t v)
 {
     switch (size) {
-    case 1: *reg_byte(c, r) = (uint8_t)v; break;
-    case 2: store_le(&c->gpr[r & 15], v, 2); break;
-    case 4: c->gpr[r & 15] = (uint32_t)v; break;
-    default: c->gpr[r & 15] = v; break;
+    case 1:
+        *reg_byte(c, r) = (uint8_t)v;
+        break;
+    case 2:
+        store_le(&c->gpr[r & 15], v, 2);
+        break;
+    case 4:
+        c->gpr[r & 15] = (uint32_t)v;
+        break;
+    default:
+        c->gpr[r & 15] = v;
+        break;
     }
 }
 
@@ -114,7 +126,8 @@ ALWAYS_INLINE bool rmw_atomic_ok(const struct mem_rmw *m, unsigned size)
 {
     return m->host && ((uintptr_t)m->host & 63) + size <= 64;
 }
-/* Replaces m->value[0] by v if memory still holds it; else reloads value[0] and returns false. */
+/* Replaces m->value[0] by v if memory still holds it; else reloads value[0] and returns false.
+ */
 bool rmw_exchange(struct vcpu *c, struct mem_rmw *m, unsigned size, uint64_t v);
 
 /* ---- stack ---- */
@@ -122,17 +135,26 @@ bool rmw_exchange(struct vcpu *c, struct mem_rmw *m, unsigned size, uint64_t v);
 ALWAYS_INLINE uint64_t stack_mask(const struct vcpu *c)
 {
     switch (c->mode & MODE_STACK_MASK) {
-    case MODE_STACK16: return 0xffff;
-    case MODE_STACK32: return 0xffffffff;
-    default: return ~0ull;
+    case MODE_STACK16:
+        return 0xffff;
+    case MODE_STACK32:
+        return 0xffffffff;
+    default:
+        return ~0ull;
     }
 }
 ALWAYS_INLINE void stack_set(struct vcpu *c, unsigned r, uint64_t v)
 {
     switch (c->mode & MODE_STACK_MASK) {
-    case MODE_STACK16: store_le(&c->gpr[r], v, 2); break;
-    case MODE_STACK32: c->gpr[r] = (uint32_t)v; break;
-    default: c->gpr[r] = v; break;
+    case MODE_STACK16:
+        store_le(&c->gpr[r], v, 2);
+        break;
+    case MODE_STACK32:
+        c->gpr[r] = (uint32_t)v;
+        break;
+    default:
+        c->gpr[r] = v;
+        break;
     }
 }
 ALWAYS_INLINE bool stack_push(struct vcpu *c, unsigned size, uint64_t v)
@@ -155,7 +177,7 @@ ALWAYS_INLINE void stack_drop(struct vcpu *c, uint64_t bytes)
 
 /* ---- near branches ---- */
 
-ALWAYS_INLINE bool is_canonical(uint64_t v)
+ALWAYS_INLINE bool target_canonical(uint64_t v)
 {
     return (uint64_t)sign_extend(v, 48) == v;
 }
@@ -165,7 +187,7 @@ ALWAYS_INLINE bool branch_target(struct vcpu *c, const struct insn *i, uint64_t 
     if (LIKELY(cpu_is_64bit(c))) {
         if (i->opsize == 2)
             *target = (uint16_t)*target;
-        if (LIKELY(is_canonical(*target)))
+        if (LIKELY(target_canonical(*target)))
             return true;
     } else {
         *target = i->opsize == 2 ? (uint16_t)*target : (uint32_t)*target;
@@ -209,8 +231,8 @@ ALWAYS_INLINE unsigned size_index(unsigned size)
 }
 
 /* Binders of the operations with specialised forms. */
-bind_fn bind_add, bind_or, bind_adc, bind_sbb, bind_and, bind_sub, bind_xor, bind_cmp, bind_test,
-    bind_inc, bind_dec, bind_neg, bind_not, bind_mov, bind_movzx, bind_movsx, bind_lea, bind_push,
-    bind_pop, bind_jcc, bind_shl, bind_shr, bind_sar, bind_cmovcc, bind_setcc;
+bind_fn bind_add, bind_or, bind_adc, bind_sbb, bind_and, bind_sub, bind_xor, bind_cmp,
+    bind_test, bind_inc, bind_dec, bind_neg, bind_not, bind_mov, bind_movzx, bind_movsx,
+    bind_lea, bind_push, bind_pop, bind_jcc, bind_shl, bind_shr, bind_sar, bind_cmovcc;
 
 #endif

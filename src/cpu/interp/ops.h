@@ -23,4 +23,11 @@
 
 insn_fn op_host;
 
+/* bind.c */
+/* The function of an operation; op_ud for OP_INVALID. Takes a decoded insn as it is. */
+insn_fn *op_function(unsigned op);
+/* Sets i->exec for this vCPU's model and mode; may rearrange the operands of the insn, which is
+ * then only good for being executed. What the model or mode lacks becomes #UD. */
+void insn_bind(const struct vcpu *c, struct insn *i);
+
 #endif
