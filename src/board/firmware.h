@@ -12,6 +12,26 @@
 
 #include "board/machine.h"
 
+#define PAM_SEGMENT_COUNT 13u
+struct pam_segment {
+    struct weir *vm;
+    const uint8_t *rom; /* NULL below E0000h: reads as ones */
+    uint8_t *ram;       /* NULL where the machine has no RAM */
+    uint64_t start;
+    bool writable;
+    struct weir_region *rom_region, *ram_region, *mixed_region;
+};
+
+struct kernel; /* boot_kernel.c: a kernel and its modules, checked */
+
+struct firmware {
+    uint8_t *image; /* page-aligned; ends at 4 GiB */
+    uint32_t image_bytes;
+    uint8_t *low; /* 128 KiB at E0000h: the end of image */
+    struct pam_segment pam[PAM_SEGMENT_COUNT];
+    struct kernel *kernel;
+};
+
 /* ---- boot_bios.c ---- */
 /* Finds a firmware file by name or path: config.firmware_dir (only there, if set), else
  * /usr/share/seabios, /usr/share/qemu, "."; allocates. NULL if there is none. */
@@ -25,11 +45,14 @@ int firmware_load(struct weir *vm);
 void firmware_free(struct weir *vm);
 /* Fills fw_cfg (tables, sizes, boot order) and the CMOS. */
 int firmware_tables(struct weir *vm);
+
+/* ---- boot_kernel.c ---- */
 /* If vm->boot.kernel is set: reads and checks kernel, initrd/modules. Otherwise does nothing. */
 int boot_kernel(struct weir *vm);
 /* Before the first instruction after a reset: CMOS values; with a kernel: loads it afresh, sets up
  * PCI, VGA, and the CPU at its entry. */
 int boot_reset(struct weir *vm);
+void kernel_free(struct kernel *kernel);
 
 /* ---- pam.c ---- */
 /* Regions over the RAM at C0000h-FFFFFh that show ROM, the empty PCI bus or read-only RAM as the

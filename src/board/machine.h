@@ -92,6 +92,7 @@ struct weir {
     weir_machine_event_fn *event_fn;
     void *event_ctx;
     /* board */
+    struct firmware *firmware; /* board/firmware.h */
     bool a20_enabled;
     struct weir_line gsi[24];
     struct weir_dev *pic, *apic, *ioapic, *kbd, *vga, *acpi, *fw_cfg, *pci;

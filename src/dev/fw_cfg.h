@@ -20,6 +20,7 @@ enum {
     FW_CFG_MAX_CPUS = 0x0f,
     FW_CFG_FILE_DIRECTORY = 0x19,
     FW_CFG_FIRST_FILE = 0x20,
+    FW_CFG_IRQ0_OVERRIDE = 0x8002, /* bit 15: items of this architecture */
 };
 
 extern const struct weir_dev_class fw_cfg_class;
@@ -27,7 +28,7 @@ extern const struct weir_dev_class fw_cfg_class;
 /* Adds a file, or replaces the one of that name; the data is copied. The guest sees the directory
  * sorted by name. 0, -WEIR_ENOMEM, -WEIR_EINVAL (name too long), -WEIR_ERANGE (too many). */
 int fw_cfg_add_file(weir_dev *dev, const char *name, const void *data, uint32_t length);
-/* Sets a numbered item (below FW_CFG_FIRST_FILE); the data is copied. */
+/* Sets a numbered item (below FW_CFG_FIRST_FILE, bit 15 apart); the data is copied. */
 int fw_cfg_add_key(weir_dev *dev, uint16_t key, const void *data, uint32_t length);
 /* The same for a little-endian number of 2, 4 or 8 bytes. */
 int fw_cfg_add_number(weir_dev *dev, uint16_t key, uint64_t value, unsigned bytes);

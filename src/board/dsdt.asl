@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dsdt.asl - the PC for ACPI: PCI host and its windows, interrupt routing of the PIIX3, ISA
+ * devices, soft off. Compiled into dsdt_aml.h by scripts/dsdt.sh; a test compares the two.
+ *
+ * PRES is patched by acpi.c: bit 0 COM1, 1 COM2, 2 floppy controller, 3 HPET, 4 8042.
+ */
+DefinitionBlock ("dsdt.aml", "DSDT", 1, "WEIR", "WEIRPC", 0x00000001)
+{
+    Name (PRES, 0x12345678)
+    Name (PICF, Zero)
+    Method (_PIC, 1) { Store (Arg0, PICF) }
+
+    // PIIX4: sleep type 0 is soft off.
+    Name (\_S5, Package (4) { Zero, Zero, Zero, Zero })
+
+    Scope (\_SB)
+    {
+        Processor (CPU0, 0, 0, 0) {}
+
+        Method (STAP, 1)
+        {
+            If (And (PRES, Arg0)) { Return (0x0F) }
+            Return (Zero)
+        }
+
+        Device (PCI0)
+        {
+            Name (_HID, EisaId ("PNP0A03"))
+            Name (_ADR, Zero)
+            Name (_UID, Zero)
+            Name (_CRS, ResourceTemplate ()
+            {
+                WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+                    0, 0, 0xFF, 0, 0x100)
+                IO (Decode16, 0xCF8, 0xCF8, 1, 8)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
+                    0, 0, 0xCF7, 0, 0xCF8)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
+                    0, 0xD00, 0xFFFF, 0, 0xF300)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, Cacheable,
+                    ReadWrite, 0, 0xA0000, 0xBFFFF, 0, 0x20000)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
+                    ReadWrite, 0, 0xC0000000, 0xFEBFFFFF, 0, 0x3EC00000)
+            })
+
+            // INTx of (slot, pin) is PIRQ (slot + pin - 1) & 3, pin 0 = INTA. Slot 1 INTA is the
+            // power management function, wired to the SCI.
+#define ROUTE(slot, a, b, c, d) \
+    Package (4) { slot, 0, a, 0 }, Package (4) { slot, 1, b, 0 }, \
+    Package (4) { slot, 2, c, 0 }, Package (4) { slot, 3, d, 0 }
+            Name (_PRT, Package (128)
+            {
+                ROUTE (0x0000FFFF, LNKD, LNKA, LNKB, LNKC),
+                ROUTE (0x0001FFFF, LNKS, LNKB, LNKC, LNKD),
+                ROUTE (0x0002FFFF, LNKB, LNKC, LNKD, LNKA),
+                ROUTE (0x0003FFFF, LNKC, LNKD, LNKA, LNKB),
+                ROUTE (0x0004FFFF, LNKD, LNKA, LNKB, LNKC),
+                ROUTE (0x0005FFFF, LNKA, LNKB, LNKC, LNKD),
+                ROUTE (0x0006FFFF, LNKB, LNKC, LNKD, LNKA),
+                ROUTE (0x0007FFFF, LNKC, LNKD, LNKA, LNKB),
+                ROUTE (0x0008FFFF, LNKD, LNKA, LNKB, LNKC),
+                ROUTE (0x0009FFFF, LNKA, LNKB, LNKC, LNKD),
+                ROUTE (0x000AFFFF, LNKB, LNKC, LNKD, LNKA),
+                ROUTE (0x000BFFFF, LNKC, LNKD, LNKA, LNKB),
+                ROUTE (0x000CFFFF, LNKD, LNKA, LNKB, LNKC),
+                ROUTE (0x000DFFFF, LNKA, LNKB, LNKC, LNKD),
+                ROUTE (0x000EFFFF, LNKB, LNKC, LNKD, LNKA),
+                ROUTE (0x000FFFFF, LNKC, LNKD, LNKA, LNKB),
+                ROUTE (0x0010FFFF, LNKD, LNKA, LNKB, LNKC),
+                ROUTE (0x0011FFFF, LNKA, LNKB, LNKC, LNKD),
+                ROUTE (0x0012FFFF, LNKB, LNKC, LNKD, LNKA),
+                ROUTE (0x0013FFFF, LNKC, LNKD, LNKA, LNKB),
+                ROUTE (0x0014FFFF, LNKD, LNKA, LNKB, LNKC),
+                ROUTE (0x0015FFFF, LNKA, LNKB, LNKC, LNKD),
+                ROUTE (0x0016FFFF, LNKB, LNKC, LNKD, LNKA),
+                ROUTE (0x0017FFFF, LNKC, LNKD, LNKA, LNKB),
+                ROUTE (0x0018FFFF, LNKD, LNKA, LNKB, LNKC),
+                ROUTE (0x0019FFFF, LNKA, LNKB, LNKC, LNKD),
+                ROUTE (0x001AFFFF, LNKB, LNKC, LNKD, LNKA),
+                ROUTE (0x001BFFFF, LNKC, LNKD, LNKA, LNKB),
+                ROUTE (0x001CFFFF, LNKD, LNKA, LNKB, LNKC),
+                ROUTE (0x001DFFFF, LNKA, LNKB, LNKC, LNKD),
+                ROUTE (0x001EFFFF, LNKB, LNKC, LNKD, LNKA),
+                ROUTE (0x001FFFFF, LNKC, LNKD, LNKA, LNKB)
+            })
+
+            Device (HPET)
+            {
+                Name (_HID, EisaId ("PNP0103"))
+                Name (_UID, Zero)
+                Method (_STA) { Return (STAP (0x08)) }
+                Name (_CRS, ResourceTemplate ()
+                {
+                    Memory32Fixed (ReadOnly, 0xFED00000, 0x400)
+                })
+            }
+
+            // Ports of the board itself: ELCR, port 92h, power management, SMBus.
+            Device (MBRD)
+            {
+                Name (_HID, EisaId ("PNP0C02"))
+                Name (_CRS, ResourceTemplate ()
+                {
+                    IO (Decode16, 0x92, 0x92, 1, 1)
+                    IO (Decode16, 0xB2, 0xB2, 1, 2)
+                    IO (Decode16, 0x4D0, 0x4D0, 1, 2)
+                    IO (Decode16, 0x600, 0x600, 1, 0x40)
+                    IO (Decode16, 0x700, 0x700, 1, 0x10)
+                })
+            }
+
+            Device (FWCF)
+            {
+                Name (_HID, "QEMU0002")
+                Name (_STA, 0x0B)
+                Name (_CRS, ResourceTemplate ()
+                {
+                    IO (Decode16, 0x510, 0x510, 1, 0x0C)
+                })
+            }
+
+            Device (ISA)
+            {
+                Name (_ADR, 0x00010000)
+                OperationRegion (PIRQ, PCI_Config, 0x60, 4)
+                Field (PIRQ, ByteAcc, NoLock, Preserve)
+                {
+                    PRQA, 8, PRQB, 8, PRQC, 8, PRQD, 8
+                }
+
+                Device (RTC)
+                {
+                    Name (_HID, EisaId ("PNP0B00"))
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x70, 0x70, 0x10, 2)
+                        IRQNoFlags () { 8 }
+                    })
+                }
+                Device (TIMR)
+                {
+                    Name (_HID, EisaId ("PNP0100"))
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x40, 0x40, 0x10, 4)
+                        IRQNoFlags () { 0 }
+                    })
+                }
+                Device (SPKR)
+                {
+                    Name (_HID, EisaId ("PNP0800"))
+                    Name (_CRS, ResourceTemplate () { IO (Decode16, 0x61, 0x61, 1, 1) })
+                }
+                Device (DMAC)
+                {
+                    Name (_HID, EisaId ("PNP0200"))
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x00, 0x00, 0x10, 0x10)
+                        IO (Decode16, 0x81, 0x81, 1, 0x0F)
+                        IO (Decode16, 0xC0, 0xC0, 0x10, 0x20)
+                        DMA (Compatibility, NotBusMaster, Transfer8) { 4 }
+                    })
+                }
+                Device (KBD)
+                {
+                    Name (_HID, EisaId ("PNP0303"))
+                    Method (_STA) { Return (STAP (0x10)) }
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x60, 0x60, 1, 1)
+                        IO (Decode16, 0x64, 0x64, 1, 1)
+                        IRQNoFlags () { 1 }
+                    })
+                }
+                Device (MOU)
+                {
+                    Name (_HID, EisaId ("PNP0F13"))
+                    Method (_STA) { Return (STAP (0x10)) }
+                    Name (_CRS, ResourceTemplate () { IRQNoFlags () { 12 } })
+                }
+                Device (FDC0)
+                {
+                    Name (_HID, EisaId ("PNP0700"))
+                    Method (_STA) { Return (STAP (0x04)) }
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x3F2, 0x3F2, 0, 4)
+                        IO (Decode16, 0x3F7, 0x3F7, 0, 1)
+                        IRQNoFlags () { 6 }
+                        DMA (Compatibility, NotBusMaster, Transfer8) { 2 }
+                    })
+                }
+                Device (COM1)
+                {
+                    Name (_HID, EisaId ("PNP0501"))
+                    Name (_UID, 1)
+                    Method (_STA) { Return (STAP (0x01)) }
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x3F8, 0x3F8, 0, 8)
+                        IRQNoFlags () { 4 }
+                    })
+                }
+                Device (COM2)
+                {
+                    Name (_HID, EisaId ("PNP0501"))
+                    Name (_UID, 2)
+                    Method (_STA) { Return (STAP (0x02)) }
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x2F8, 0x2F8, 0, 8)
+                        IRQNoFlags () { 3 }
+                    })
+                }
+            }
+        }
+
+        // PIIX3 60h-63h: bit 7 = not routed, bits 3:0 = IRQ.
+        Name (LPRS, ResourceTemplate ()
+        {
+            Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 }
+        })
+        Name (LCRS, ResourceTemplate ()
+        {
+            Interrupt (ResourceConsumer, Level, ActiveHigh, Shared, , , LIRQ) { 0 }
+        })
+        Method (LSTA, 1)
+        {
+            If (And (Arg0, 0x80)) { Return (0x09) }
+            Return (0x0B)
+        }
+        Method (LGET, 1, Serialized)
+        {
+            CreateDWordField (LCRS, LIRQ._INT, IRQN)
+            Store (Zero, IRQN)
+            If (LNot (And (Arg0, 0x80))) { Store (And (Arg0, 0x0F), IRQN) }
+            Return (LCRS)
+        }
+        Method (LNUM, 1, Serialized)
+        {
+            CreateDWordField (Arg0, 5, IRQW)
+            Return (IRQW)
+        }
+        Device (LNKA)
+        {
+            Name (_HID, EisaId ("PNP0C0F"))
+            Name (_UID, Zero)
+            Method (_STA) { Return (LSTA (\_SB.PCI0.ISA.PRQA)) }
+            Method (_PRS) { Return (LPRS) }
+            Method (_CRS) { Return (LGET (\_SB.PCI0.ISA.PRQA)) }
+            Method (_DIS) { Or (\_SB.PCI0.ISA.PRQA, 0x80, \_SB.PCI0.ISA.PRQA) }
+            Method (_SRS, 1) { Store (LNUM (Arg0), \_SB.PCI0.ISA.PRQA) }
+        }
+        Device (LNKB)
+        {
+            Name (_HID, EisaId ("PNP0C0F"))
+            Name (_UID, 1)
+            Method (_STA) { Return (LSTA (\_SB.PCI0.ISA.PRQB)) }
+            Method (_PRS) { Return (LPRS) }
+            Method (_CRS) { Return (LGET (\_SB.PCI0.ISA.PRQB)) }
+            Method (_DIS) { Or (\_SB.PCI0.ISA.PRQB, 0x80, \_SB.PCI0.ISA.PRQB) }
+            Method (_SRS, 1) { Store (LNUM (Arg0), \_SB.PCI0.ISA.PRQB) }
+        }
+        Device (LNKC)
+        {
+            Name (_HID, EisaId ("PNP0C0F"))
+            Name (_UID, 2)
+            Method (_STA) { Return (LSTA (\_SB.PCI0.ISA.PRQC)) }
+            Method (_PRS) { Return (LPRS) }
+            Method (_CRS) { Return (LGET (\_SB.PCI0.ISA.PRQC)) }
+            Method (_DIS) { Or (\_SB.PCI0.ISA.PRQC, 0x80, \_SB.PCI0.ISA.PRQC) }
+            Method (_SRS, 1) { Store (LNUM (Arg0), \_SB.PCI0.ISA.PRQC) }
+        }
+        Device (LNKD)
+        {
+            Name (_HID, EisaId ("PNP0C0F"))
+            Name (_UID, 3)
+            Method (_STA) { Return (LSTA (\_SB.PCI0.ISA.PRQD)) }
+            Method (_PRS) { Return (LPRS) }
+            Method (_CRS) { Return (LGET (\_SB.PCI0.ISA.PRQD)) }
+            Method (_DIS) { Or (\_SB.PCI0.ISA.PRQD, 0x80, \_SB.PCI0.ISA.PRQD) }
+            Method (_SRS, 1) { Store (LNUM (Arg0), \_SB.PCI0.ISA.PRQD) }
+        }
+        Device (LNKS)
+        {
+            Name (_HID, EisaId ("PNP0C0F"))
+            Name (_UID, 4)
+            Name (_STA, 0x0B)
+            Name (_PRS, ResourceTemplate ()
+            {
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 9 }
+            })
+            Method (_CRS) { Return (_PRS) }
+            Method (_DIS) {}
+            Method (_SRS, 1) {}
+        }
+    }
+}
