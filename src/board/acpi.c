@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * acpi.c - RSDP, RSDT, XSDT, FADT, FACS, MADT, HPET and DSDT (ACPI 6.4 chapter 5). The DSDT is
- * compiled from dsdt.asl into dsdt_aml.h; only its PRES integer is patched. Fixed hardware is the
- * PIIX4's: PMBASE 600h as SeaBIOS sets it, SCI on IRQ 9.
+ * compiled from dsdt.asl into dsdt_aml.h; only its PRES integer is patched. Fixed hardware is
+ * the PIIX4's: PMBASE 600h as SeaBIOS sets it, SCI on IRQ 9.
  */
 #include "board/acpi.h"
 #include "board/dsdt_aml.h"
 #include "dev/fw_cfg.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-#define HEADER_BYTES 36u
-#define CAPACITY 0x10000u
-#define ALIGNMENT 64u /* of the FACS; it comes first */
-#define PMBASE 0x600u
-#define SCI_IRQ 9
+#define HEADER_BYTES       36u
+#define CAPACITY           0x10000u
+#define ALIGNMENT          64u /* of the FACS; it comes first */
+#define PMBASE             0x600u
+#define SCI_IRQ            9
 #define LOADER_ENTRY_BYTES 128u
-#define TABLES_FILE "etc/acpi/tables"
-#define RSDP_FILE "etc/acpi/rsdp"
-#define LOADER_FILE "etc/table-loader"
+#define TABLES_FILE        "etc/acpi/tables"
+#define RSDP_FILE          "etc/acpi/rsdp"
+#define LOADER_FILE        "etc/table-loader"
 
 /* ---- building ---- */
 
@@ -94,7 +95,8 @@ static uint32_t build_facs(struct acpi_tables *t)
 static void set_presence(uint8_t *dsdt, const struct acpi_machine *m)
 {
     static const uint8_t name[] = {0x08, 'P', 'R', 'E', 'S', 0x0c}; /* Name (PRES, DWord) */
-    uint32_t present = m->com1 | m->com2 << 1 | m->floppy << 2 | m->hpet << 3 | m->keyboard << 4;
+    uint32_t present =
+        m->com1 | m->com2 << 1 | m->floppy << 2 | m->hpet << 3 | m->keyboard << 4;
     for (uint32_t i = 0; i + sizeof(name) + 4 <= sizeof(dsdt_aml); i++)
         if (!memcmp(dsdt + i, name, sizeof(name)))
             store_le(dsdt + i + sizeof(name), present, 4);
@@ -163,11 +165,13 @@ static uint32_t build_fadt(struct acpi_tables *t, uint32_t facs, uint32_t dsdt,
     put(t, 0xfff, 2); /* C2, C3 latency: not there */
     put(t, 0xfff, 2);
     put(t, 0, 8);
-    put(t, 0x32, 1);                  /* century in CMOS */
-    put(t, m->keyboard ? 3 : 1, 2);   /* legacy devices, 8042 */
+    put(t, 0x32, 1);                /* century in CMOS */
+    put(t, m->keyboard ? 3 : 1, 2); /* legacy devices, 8042 */
     put(t, 0, 1);
-    put(t, FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON | FADT_RTC_S4 |
-               FADT_RESET_REGISTER | FADT_PLATFORM_CLOCK, 4);
+    put(t,
+        FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON | FADT_RTC_S4 | FADT_RESET_REGISTER |
+            FADT_PLATFORM_CLOCK,
+        4);
     put_register(t, 0xcf9, 8, 1);
     put(t, 0x0f, 1);
     put(t, 0, 3);
@@ -201,7 +205,7 @@ static uint32_t build_madt(struct acpi_tables *t)
     static const uint8_t level_irqs[] = {5, SCI_IRQ, 10, 11};
     uint32_t start = begin(t, "APIC", 1);
     put(t, 0xfee00000, 4);
-    put(t, 1, 4); /* there are 8259s, too */
+    put(t, 1, 4);      /* there are 8259s, too */
     put(t, 0x0800, 2); /* local APIC: processor 0, APIC ID 0, enabled */
     put(t, 0, 2);
     put(t, 1, 4);
@@ -212,7 +216,7 @@ static uint32_t build_madt(struct acpi_tables *t)
     put_override(t, 0, 2, 0);
     for (unsigned i = 0; i < sizeof(level_irqs); i++)
         put_override(t, level_irqs[i], level_irqs[i], 0xd); /* level, active high */
-    put(t, 0x0604, 2); /* NMI on LINT1 of all processors */
+    put(t, 0x0604, 2);                                      /* NMI on LINT1 of all processors */
     put(t, 0xff, 1);
     put(t, 0, 2);
     put(t, 1, 1);

@@ -9,7 +9,7 @@
 #include "board/machine.h"
 
 #define ACPI_RSDP_BYTES 36u
-#define ACPI_MAX_LINKS 32u
+#define ACPI_MAX_LINKS  32u
 
 struct acpi_link {
     bool is_checksum, in_rsdp; /* in_rsdp: the field is in the RSDP, else in the tables */

@@ -12,13 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DEFAULT_BIOS "bios-256k.bin"
-#define VIDEO_BIOS "vgabios-stdvga.bin"
-#define BIOS_MAX_BYTES (16u << 20)
-#define BIOS_UNIT_BYTES 0x10000u
+#define DEFAULT_BIOS         "bios-256k.bin"
+#define VIDEO_BIOS           "vgabios-stdvga.bin"
+#define BIOS_MAX_BYTES       (16u << 20)
+#define BIOS_UNIT_BYTES      0x10000u
 #define VIDEO_BIOS_MAX_BYTES 0x10000u
-#define LOW_ROM_BYTES 0x20000u
-#define FOUR_GIB 0x100000000ull
+#define LOW_ROM_BYTES        0x20000u
+#define FOUR_GIB             0x100000000ull
 
 /* ---- files ---- */
 
@@ -73,9 +73,9 @@ static int read_stream(struct weir *vm, FILE *file, const char *path, uint32_t l
     }
     if (ferror(file) || used > limit) {
         free(buffer);
-        return used > limit ? err_set(&vm->err, WEIR_ERANGE, "%s: larger than %u KiB", path,
-                                      limit >> 10)
-                            : err_errno(&vm->err, "%s", path);
+        return used > limit
+                   ? err_set(&vm->err, WEIR_ERANGE, "%s: larger than %u KiB", path, limit >> 10)
+                   : err_errno(&vm->err, "%s", path);
     }
     *data = buffer;
     *length = (uint32_t)used;

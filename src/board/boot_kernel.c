@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot_kernel.c - a kernel instead of the firmware: reading the files once, and before the first
- * instruction after each reset doing what firmware would have done to the machine (PCI, text
- * mode, MTRRs, virtual wire, tables in the F0000h segment), then handing over to the format.
+ * boot_kernel.c - a kernel instead of the firmware: reading the files once, and before the
+ * first instruction after each reset doing what firmware would have done to the machine (PCI,
+ * text mode, MTRRs, virtual wire, tables in the F0000h segment), then handing over to the
+ * format.
  */
 #include "board/boot_kernel.h"
 #include "board/acpi.h"
@@ -15,11 +16,11 @@
 
 #define KERNEL_MAX_BYTES (512u << 20)
 #define MODULE_MAX_BYTES (2047u << 20)
-#define MIN_RAM_BYTES (4u << 20)
-#define RSDP_GPA 0xf5000u
-#define SMBIOS_GPA 0xf5100u
-#define PAM0_REGISTER 0x59 /* bits 5:4: F0000h segment */
-#define APIC_GPA 0xfee00000u
+#define MIN_RAM_BYTES    (4u << 20)
+#define RSDP_GPA         0xf5000u
+#define SMBIOS_GPA       0xf5100u
+#define PAM0_REGISTER    0x59 /* bits 5:4: F0000h segment */
+#define APIC_GPA         0xfee00000u
 
 /* ---- files ---- */
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot_kernel.h - kernels started without firmware: what boot_kernel.c shares with the two formats.
+ * boot_kernel.h - kernels started without firmware: what boot_kernel.c shares with the two
+ * formats.
  *
- * The *_layout functions are pure: they see only the file's bytes and the sizes, and decide where
- * everything goes. A file is hostile; `why` gets one line of text (without the file's name).
+ * The *_layout functions are pure: they see only the file's bytes and the sizes, and decide
+ * where everything goes. A file is hostile; `why` gets one line of text (without the file's
+ * name).
  */
 #ifndef BOARD_BOOT_KERNEL_H
 #define BOARD_BOOT_KERNEL_H
@@ -39,7 +41,7 @@ int linux_layout(const uint8_t *image, uint32_t length, uint32_t initrd_bytes,
                  char why[160]);
 
 #define MULTIBOOT_SEGMENTS 32u
-#define MULTIBOOT_MODULES 64u
+#define MULTIBOOT_MODULES  64u
 struct multiboot_layout {
     uint32_t flags, entry, end; /* end: first byte behind the kernel and its bss */
     unsigned segment_count;
@@ -60,7 +62,7 @@ struct kernel {
     struct kernel_module *modules; /* Linux: the initrd, if any */
     unsigned module_count;
     uint64_t ram_end; /* RAM for the kernel ends here: the tables follow */
-    struct linux_layout linux;
+    struct linux_layout bzimage;
     struct multiboot_layout multiboot;
 };
 
@@ -70,8 +72,8 @@ int multiboot_prepare(struct weir *vm, struct kernel *kernel);
 /* Copy into RAM and set the vCPU. */
 void linux_start(struct weir *vm, const struct kernel *kernel, uint32_t rsdp_gpa);
 void multiboot_start(struct weir *vm, const struct kernel *kernel);
-/* The vCPU in 32-bit protected mode, flat, paging off, interrupts off; a GDT with code at 10h and
- * data at 18h. General registers zero. */
+/* The vCPU in 32-bit protected mode, flat, paging off, interrupts off; a GDT with code at 10h
+ * and data at 18h. General registers zero. */
 void boot_flat32(struct weir *vm, uint32_t entry);
 void boot_store(struct weir *vm, uint64_t gpa, const void *data, uint64_t length);
 

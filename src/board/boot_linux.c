@@ -34,14 +34,14 @@ enum {
     H_END = 0x264,
     H_LIMIT = 0x290, /* the zero page's e820-independent end of the header */
 };
-#define LOADED_HIGH 1
-#define CAN_USE_HEAP 0x80
-#define SECTOR_BYTES 512u
+#define LOADED_HIGH     1
+#define CAN_USE_HEAP    0x80
+#define SECTOR_BYTES    512u
 #define OLD_INITRD_LAST 0x37ffffffu
 #define OLD_CMDLINE_MAX 255u
 #define ZERO_PAGE_BYTES 4096u
-#define E820_COUNT_AT 0x1e8
-#define E820_MAP_AT 0x2d0
+#define E820_COUNT_AT   0x1e8
+#define E820_MAP_AT     0x2d0
 
 static uint32_t field(const uint8_t *image, unsigned at, unsigned bytes)
 {
@@ -131,7 +131,7 @@ int linux_prepare(struct weir *vm, struct kernel *k)
 {
     char why[160];
     int rc = linux_layout(k->image, k->length, k->module_count ? k->modules[0].length : 0,
-                          (uint32_t)strlen(k->cmdline), k->ram_end, &k->linux, why);
+                          (uint32_t)strlen(k->cmdline), k->ram_end, &k->bzimage, why);
     return rc < 0 ? err_set(&vm->err, -rc, "%s: %s", k->path, why) : 0;
 }
 
@@ -154,7 +154,7 @@ static void fill_machine(const struct weir *vm, const struct kernel *k, uint8_t 
 
 static void fill_header(const struct kernel *k, uint8_t *zero_page)
 {
-    const struct linux_layout *l = &k->linux;
+    const struct linux_layout *l = &k->bzimage;
     uint32_t end = H_MAGIC + k->image[H_JUMP_LENGTH];
     if (end < H_CMDLINE_GPA + 4)
         end = H_CMDLINE_GPA + 4;
@@ -175,7 +175,7 @@ static void fill_header(const struct kernel *k, uint8_t *zero_page)
 
 void linux_start(struct weir *vm, const struct kernel *k, uint32_t rsdp_gpa)
 {
-    const struct linux_layout *l = &k->linux;
+    const struct linux_layout *l = &k->bzimage;
     uint8_t zero_page[ZERO_PAGE_BYTES] = {0};
     fill_machine(vm, k, zero_page);
     fill_header(k, zero_page);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot_multiboot.c - kernels by the Multiboot Specification 0.6.96 (version 1): ELF (32-bit, and
- * 64-bit images with 32-bit entry code, as GRUB takes them) or flat images with the address
- * fields in the header. The kernel starts in 32-bit protected mode with EAX = 2BADB002h and EBX =
- * address of the information structure.
+ * boot_multiboot.c - kernels by the Multiboot Specification 0.6.96 (version 1): ELF (32-bit,
+ * and 64-bit images with 32-bit entry code, as GRUB takes them) or flat images with the address
+ * fields in the header. The kernel starts in 32-bit protected mode with EAX = 2BADB002h and EBX
+ * = address of the information structure.
  *
  * Low memory: BOOT_PARAMS_GPA + 0: information; 200h: memory map; 400h: module list; 1000h:
  * strings. Kernels must load at or above 1 MiB; modules follow the kernel on page boundaries.
@@ -14,18 +14,21 @@
 #include <elf.h>
 #include <stdio.h>
 
-#define HEADER_MAGIC 0x1badb002u
-#define BOOT_MAGIC 0x2badb002u
-#define HEADER_WINDOW 8192u
-#define HEADER_BYTES 12u
+#define HEADER_MAGIC         0x1badb002u
+#define BOOT_MAGIC           0x2badb002u
+#define HEADER_WINDOW        8192u
+#define HEADER_BYTES         12u
 #define ADDRESS_HEADER_BYTES 32u
-#define FLAG_ADDRESSES (1u << 16)
-#define FLAGS_KNOWN 7u /* of the mandatory ones: page-aligned modules, memory, video */
+#define FLAG_ADDRESSES       (1u << 16)
+#define FLAGS_KNOWN          7u /* of the mandatory ones: page-aligned modules, memory, video */
 
 enum { AT_MMAP = 0x200, AT_MODULES = 0x400, AT_STRINGS = 0x1000, STRINGS_BYTES = 0xf000 };
 enum { INFO_MEMORY = 1, INFO_CMDLINE = 4, INFO_MODULES = 8, INFO_MMAP = 64, INFO_NAME = 512 };
 
-static uint32_t le32(const uint8_t *p) { return (uint32_t)load_le(p, 4); }
+static uint32_t le32(const uint8_t *p)
+{
+    return (uint32_t)load_le(p, 4);
+}
 
 static const uint8_t *find_header(const uint8_t *image, uint32_t length)
 {
@@ -89,7 +92,8 @@ static int flat_layout(const uint8_t *image, uint32_t length, const uint8_t *hea
     uint32_t file_bytes = load_end ? load_end - load : length - offset;
     if (load_end && load_end < load)
         return refuse(why, WEIR_EFORMAT, "bad load end in the multiboot header");
-    uint32_t bytes = bss_end > load && bss_end - load > file_bytes ? bss_end - load : file_bytes;
+    uint32_t bytes =
+        bss_end > load && bss_end - load > file_bytes ? bss_end - load : file_bytes;
     return add_segment(l, length, ram_end, (uint64_t[]){offset, file_bytes, load, bytes}, why);
 }
 
@@ -150,8 +154,7 @@ static int elf_layout(const uint8_t *image, uint32_t length, uint64_t ram_end,
         return refuse(why, WEIR_EFORMAT, "program headers lie outside the file");
     uint64_t start = entry;
     for (unsigned i = 0; i < count; i++) {
-        struct elf_segment s =
-            elf_segment(image + table + (uint64_t)i * entry_bytes, is_64bit);
+        struct elf_segment s = elf_segment(image + table + (uint64_t)i * entry_bytes, is_64bit);
         if (s.type != PT_LOAD)
             continue;
         int rc = add_segment(l, length, ram_end,
@@ -176,9 +179,8 @@ int multiboot_layout(const uint8_t *image, uint32_t length, uint64_t ram_end,
     out->flags = le32(header + 4);
     if (out->flags & 0xffff & ~FLAGS_KNOWN)
         return refuse(why, WEIR_EUNSUPPORTED, "unknown multiboot requirement");
-    int rc = out->flags & FLAG_ADDRESSES
-                 ? flat_layout(image, length, header, ram_end, out, why)
-                 : elf_layout(image, length, ram_end, out, why);
+    int rc = out->flags & FLAG_ADDRESSES ? flat_layout(image, length, header, ram_end, out, why)
+                                         : elf_layout(image, length, ram_end, out, why);
     if (rc == 0 && !out->segment_count)
         rc = refuse(why, WEIR_EFORMAT, "nothing to load");
     return rc;

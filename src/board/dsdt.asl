@@ -27,7 +27,6 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "WEIR", "WEIRPC", 0x00000001)
         Device (PCI0)
         {
             Name (_HID, EisaId ("PNP0A03"))
-            Name (_ADR, Zero)
             Name (_UID, Zero)
             Name (_CRS, ResourceTemplate ()
             {
@@ -46,43 +45,136 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "WEIR", "WEIRPC", 0x00000001)
 
             // INTx of (slot, pin) is PIRQ (slot + pin - 1) & 3, pin 0 = INTA. Slot 1 INTA is the
             // power management function, wired to the SCI.
-#define ROUTE(slot, a, b, c, d) \
-    Package (4) { slot, 0, a, 0 }, Package (4) { slot, 1, b, 0 }, \
-    Package (4) { slot, 2, c, 0 }, Package (4) { slot, 3, d, 0 }
             Name (_PRT, Package (128)
             {
-                ROUTE (0x0000FFFF, LNKD, LNKA, LNKB, LNKC),
-                ROUTE (0x0001FFFF, LNKS, LNKB, LNKC, LNKD),
-                ROUTE (0x0002FFFF, LNKB, LNKC, LNKD, LNKA),
-                ROUTE (0x0003FFFF, LNKC, LNKD, LNKA, LNKB),
-                ROUTE (0x0004FFFF, LNKD, LNKA, LNKB, LNKC),
-                ROUTE (0x0005FFFF, LNKA, LNKB, LNKC, LNKD),
-                ROUTE (0x0006FFFF, LNKB, LNKC, LNKD, LNKA),
-                ROUTE (0x0007FFFF, LNKC, LNKD, LNKA, LNKB),
-                ROUTE (0x0008FFFF, LNKD, LNKA, LNKB, LNKC),
-                ROUTE (0x0009FFFF, LNKA, LNKB, LNKC, LNKD),
-                ROUTE (0x000AFFFF, LNKB, LNKC, LNKD, LNKA),
-                ROUTE (0x000BFFFF, LNKC, LNKD, LNKA, LNKB),
-                ROUTE (0x000CFFFF, LNKD, LNKA, LNKB, LNKC),
-                ROUTE (0x000DFFFF, LNKA, LNKB, LNKC, LNKD),
-                ROUTE (0x000EFFFF, LNKB, LNKC, LNKD, LNKA),
-                ROUTE (0x000FFFFF, LNKC, LNKD, LNKA, LNKB),
-                ROUTE (0x0010FFFF, LNKD, LNKA, LNKB, LNKC),
-                ROUTE (0x0011FFFF, LNKA, LNKB, LNKC, LNKD),
-                ROUTE (0x0012FFFF, LNKB, LNKC, LNKD, LNKA),
-                ROUTE (0x0013FFFF, LNKC, LNKD, LNKA, LNKB),
-                ROUTE (0x0014FFFF, LNKD, LNKA, LNKB, LNKC),
-                ROUTE (0x0015FFFF, LNKA, LNKB, LNKC, LNKD),
-                ROUTE (0x0016FFFF, LNKB, LNKC, LNKD, LNKA),
-                ROUTE (0x0017FFFF, LNKC, LNKD, LNKA, LNKB),
-                ROUTE (0x0018FFFF, LNKD, LNKA, LNKB, LNKC),
-                ROUTE (0x0019FFFF, LNKA, LNKB, LNKC, LNKD),
-                ROUTE (0x001AFFFF, LNKB, LNKC, LNKD, LNKA),
-                ROUTE (0x001BFFFF, LNKC, LNKD, LNKA, LNKB),
-                ROUTE (0x001CFFFF, LNKD, LNKA, LNKB, LNKC),
-                ROUTE (0x001DFFFF, LNKA, LNKB, LNKC, LNKD),
-                ROUTE (0x001EFFFF, LNKB, LNKC, LNKD, LNKA),
-                ROUTE (0x001FFFFF, LNKC, LNKD, LNKA, LNKB)
+                Package (4) { 0x0000FFFF, 0, LNKD, 0 },
+                Package (4) { 0x0000FFFF, 1, LNKA, 0 },
+                Package (4) { 0x0000FFFF, 2, LNKB, 0 },
+                Package (4) { 0x0000FFFF, 3, LNKC, 0 },
+                Package (4) { 0x0001FFFF, 0, LNKS, 0 },
+                Package (4) { 0x0001FFFF, 1, LNKB, 0 },
+                Package (4) { 0x0001FFFF, 2, LNKC, 0 },
+                Package (4) { 0x0001FFFF, 3, LNKD, 0 },
+                Package (4) { 0x0002FFFF, 0, LNKB, 0 },
+                Package (4) { 0x0002FFFF, 1, LNKC, 0 },
+                Package (4) { 0x0002FFFF, 2, LNKD, 0 },
+                Package (4) { 0x0002FFFF, 3, LNKA, 0 },
+                Package (4) { 0x0003FFFF, 0, LNKC, 0 },
+                Package (4) { 0x0003FFFF, 1, LNKD, 0 },
+                Package (4) { 0x0003FFFF, 2, LNKA, 0 },
+                Package (4) { 0x0003FFFF, 3, LNKB, 0 },
+                Package (4) { 0x0004FFFF, 0, LNKD, 0 },
+                Package (4) { 0x0004FFFF, 1, LNKA, 0 },
+                Package (4) { 0x0004FFFF, 2, LNKB, 0 },
+                Package (4) { 0x0004FFFF, 3, LNKC, 0 },
+                Package (4) { 0x0005FFFF, 0, LNKA, 0 },
+                Package (4) { 0x0005FFFF, 1, LNKB, 0 },
+                Package (4) { 0x0005FFFF, 2, LNKC, 0 },
+                Package (4) { 0x0005FFFF, 3, LNKD, 0 },
+                Package (4) { 0x0006FFFF, 0, LNKB, 0 },
+                Package (4) { 0x0006FFFF, 1, LNKC, 0 },
+                Package (4) { 0x0006FFFF, 2, LNKD, 0 },
+                Package (4) { 0x0006FFFF, 3, LNKA, 0 },
+                Package (4) { 0x0007FFFF, 0, LNKC, 0 },
+                Package (4) { 0x0007FFFF, 1, LNKD, 0 },
+                Package (4) { 0x0007FFFF, 2, LNKA, 0 },
+                Package (4) { 0x0007FFFF, 3, LNKB, 0 },
+                Package (4) { 0x0008FFFF, 0, LNKD, 0 },
+                Package (4) { 0x0008FFFF, 1, LNKA, 0 },
+                Package (4) { 0x0008FFFF, 2, LNKB, 0 },
+                Package (4) { 0x0008FFFF, 3, LNKC, 0 },
+                Package (4) { 0x0009FFFF, 0, LNKA, 0 },
+                Package (4) { 0x0009FFFF, 1, LNKB, 0 },
+                Package (4) { 0x0009FFFF, 2, LNKC, 0 },
+                Package (4) { 0x0009FFFF, 3, LNKD, 0 },
+                Package (4) { 0x000AFFFF, 0, LNKB, 0 },
+                Package (4) { 0x000AFFFF, 1, LNKC, 0 },
+                Package (4) { 0x000AFFFF, 2, LNKD, 0 },
+                Package (4) { 0x000AFFFF, 3, LNKA, 0 },
+                Package (4) { 0x000BFFFF, 0, LNKC, 0 },
+                Package (4) { 0x000BFFFF, 1, LNKD, 0 },
+                Package (4) { 0x000BFFFF, 2, LNKA, 0 },
+                Package (4) { 0x000BFFFF, 3, LNKB, 0 },
+                Package (4) { 0x000CFFFF, 0, LNKD, 0 },
+                Package (4) { 0x000CFFFF, 1, LNKA, 0 },
+                Package (4) { 0x000CFFFF, 2, LNKB, 0 },
+                Package (4) { 0x000CFFFF, 3, LNKC, 0 },
+                Package (4) { 0x000DFFFF, 0, LNKA, 0 },
+                Package (4) { 0x000DFFFF, 1, LNKB, 0 },
+                Package (4) { 0x000DFFFF, 2, LNKC, 0 },
+                Package (4) { 0x000DFFFF, 3, LNKD, 0 },
+                Package (4) { 0x000EFFFF, 0, LNKB, 0 },
+                Package (4) { 0x000EFFFF, 1, LNKC, 0 },
+                Package (4) { 0x000EFFFF, 2, LNKD, 0 },
+                Package (4) { 0x000EFFFF, 3, LNKA, 0 },
+                Package (4) { 0x000FFFFF, 0, LNKC, 0 },
+                Package (4) { 0x000FFFFF, 1, LNKD, 0 },
+                Package (4) { 0x000FFFFF, 2, LNKA, 0 },
+                Package (4) { 0x000FFFFF, 3, LNKB, 0 },
+                Package (4) { 0x0010FFFF, 0, LNKD, 0 },
+                Package (4) { 0x0010FFFF, 1, LNKA, 0 },
+                Package (4) { 0x0010FFFF, 2, LNKB, 0 },
+                Package (4) { 0x0010FFFF, 3, LNKC, 0 },
+                Package (4) { 0x0011FFFF, 0, LNKA, 0 },
+                Package (4) { 0x0011FFFF, 1, LNKB, 0 },
+                Package (4) { 0x0011FFFF, 2, LNKC, 0 },
+                Package (4) { 0x0011FFFF, 3, LNKD, 0 },
+                Package (4) { 0x0012FFFF, 0, LNKB, 0 },
+                Package (4) { 0x0012FFFF, 1, LNKC, 0 },
+                Package (4) { 0x0012FFFF, 2, LNKD, 0 },
+                Package (4) { 0x0012FFFF, 3, LNKA, 0 },
+                Package (4) { 0x0013FFFF, 0, LNKC, 0 },
+                Package (4) { 0x0013FFFF, 1, LNKD, 0 },
+                Package (4) { 0x0013FFFF, 2, LNKA, 0 },
+                Package (4) { 0x0013FFFF, 3, LNKB, 0 },
+                Package (4) { 0x0014FFFF, 0, LNKD, 0 },
+                Package (4) { 0x0014FFFF, 1, LNKA, 0 },
+                Package (4) { 0x0014FFFF, 2, LNKB, 0 },
+                Package (4) { 0x0014FFFF, 3, LNKC, 0 },
+                Package (4) { 0x0015FFFF, 0, LNKA, 0 },
+                Package (4) { 0x0015FFFF, 1, LNKB, 0 },
+                Package (4) { 0x0015FFFF, 2, LNKC, 0 },
+                Package (4) { 0x0015FFFF, 3, LNKD, 0 },
+                Package (4) { 0x0016FFFF, 0, LNKB, 0 },
+                Package (4) { 0x0016FFFF, 1, LNKC, 0 },
+                Package (4) { 0x0016FFFF, 2, LNKD, 0 },
+                Package (4) { 0x0016FFFF, 3, LNKA, 0 },
+                Package (4) { 0x0017FFFF, 0, LNKC, 0 },
+                Package (4) { 0x0017FFFF, 1, LNKD, 0 },
+                Package (4) { 0x0017FFFF, 2, LNKA, 0 },
+                Package (4) { 0x0017FFFF, 3, LNKB, 0 },
+                Package (4) { 0x0018FFFF, 0, LNKD, 0 },
+                Package (4) { 0x0018FFFF, 1, LNKA, 0 },
+                Package (4) { 0x0018FFFF, 2, LNKB, 0 },
+                Package (4) { 0x0018FFFF, 3, LNKC, 0 },
+                Package (4) { 0x0019FFFF, 0, LNKA, 0 },
+                Package (4) { 0x0019FFFF, 1, LNKB, 0 },
+                Package (4) { 0x0019FFFF, 2, LNKC, 0 },
+                Package (4) { 0x0019FFFF, 3, LNKD, 0 },
+                Package (4) { 0x001AFFFF, 0, LNKB, 0 },
+                Package (4) { 0x001AFFFF, 1, LNKC, 0 },
+                Package (4) { 0x001AFFFF, 2, LNKD, 0 },
+                Package (4) { 0x001AFFFF, 3, LNKA, 0 },
+                Package (4) { 0x001BFFFF, 0, LNKC, 0 },
+                Package (4) { 0x001BFFFF, 1, LNKD, 0 },
+                Package (4) { 0x001BFFFF, 2, LNKA, 0 },
+                Package (4) { 0x001BFFFF, 3, LNKB, 0 },
+                Package (4) { 0x001CFFFF, 0, LNKD, 0 },
+                Package (4) { 0x001CFFFF, 1, LNKA, 0 },
+                Package (4) { 0x001CFFFF, 2, LNKB, 0 },
+                Package (4) { 0x001CFFFF, 3, LNKC, 0 },
+                Package (4) { 0x001DFFFF, 0, LNKA, 0 },
+                Package (4) { 0x001DFFFF, 1, LNKB, 0 },
+                Package (4) { 0x001DFFFF, 2, LNKC, 0 },
+                Package (4) { 0x001DFFFF, 3, LNKD, 0 },
+                Package (4) { 0x001EFFFF, 0, LNKB, 0 },
+                Package (4) { 0x001EFFFF, 1, LNKC, 0 },
+                Package (4) { 0x001EFFFF, 2, LNKD, 0 },
+                Package (4) { 0x001EFFFF, 3, LNKA, 0 },
+                Package (4) { 0x001FFFFF, 0, LNKC, 0 },
+                Package (4) { 0x001FFFFF, 1, LNKD, 0 },
+                Package (4) { 0x001FFFFF, 2, LNKA, 0 },
+                Package (4) { 0x001FFFFF, 3, LNKB, 0 }
             })
 
             Device (HPET)
@@ -224,7 +316,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "WEIR", "WEIRPC", 0x00000001)
         })
         Name (LCRS, ResourceTemplate ()
         {
-            Interrupt (ResourceConsumer, Level, ActiveHigh, Shared, , , LIRQ) { 0 }
+            Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 0 }
         })
         Method (LSTA, 1)
         {
@@ -233,7 +325,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "WEIR", "WEIRPC", 0x00000001)
         }
         Method (LGET, 1, Serialized)
         {
-            CreateDWordField (LCRS, LIRQ._INT, IRQN)
+            CreateDWordField (LCRS, 5, IRQN)
             Store (Zero, IRQN)
             If (LNot (And (Arg0, 0x80))) { Store (And (Arg0, 0x0F), IRQN) }
             Return (LCRS)

@@ -2,12 +2,12 @@
 /* e820.c - see e820.h. Entries are sorted and do not overlap. */
 #include "board/e820.h"
 
-#define EBDA_START 0x9fc00u
-#define VGA_START 0xa0000u
-#define BIOS_START 0xf0000u
+#define EBDA_START  0x9fc00u
+#define VGA_START   0xa0000u
+#define BIOS_START  0xf0000u
 #define HIGH_MEMORY 0x100000u
 #define FLASH_START 0xfffc0000u
-#define FOUR_GIB 0x100000000ull
+#define FOUR_GIB    0x100000000ull
 
 static void add(struct e820_entry *map, unsigned *count, uint64_t start, uint64_t end,
                 enum e820_type type)

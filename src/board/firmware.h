@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * firmware.h - what the board does instead of a person with a ROM programmer: firmware images, tables
- * for the firmware, kernels started directly. Called by pc.c, in this order, once, when all devices
- * exist: firmware_load, firmware_tables, boot_kernel; then boot_reset after every machine reset
- * (the devices and the vCPU have been reset before it).
+ * firmware.h - what the board does instead of a person with a ROM programmer: firmware images,
+ * tables for the firmware, kernels started directly. Called by pc.c, in this order, once, when
+ * all devices exist: firmware_load, firmware_tables, boot_kernel; then boot_reset after every
+ * machine reset (the devices and the vCPU have been reset before it).
  *
  * All return 0 or -WEIR_E* with vm->err set. Device lock held.
  */
@@ -47,17 +47,19 @@ void firmware_free(struct weir *vm);
 int firmware_tables(struct weir *vm);
 
 /* ---- boot_kernel.c ---- */
-/* If vm->boot.kernel is set: reads and checks kernel, initrd/modules. Otherwise does nothing. */
+/* If vm->boot.kernel is set: reads and checks kernel, initrd/modules. Otherwise does nothing.
+ */
 int boot_kernel(struct weir *vm);
-/* Before the first instruction after a reset: CMOS values; with a kernel: loads it afresh, sets up
- * PCI, VGA, and the CPU at its entry. */
+/* Before the first instruction after a reset: CMOS values; with a kernel: loads it afresh, sets
+ * up PCI, VGA, and the CPU at its entry. */
 int boot_reset(struct weir *vm);
 void kernel_free(struct kernel *kernel);
 
 /* ---- pam.c ---- */
-/* Regions over the RAM at C0000h-FFFFFh that show ROM, the empty PCI bus or read-only RAM as the
- * 440FX's PAM registers say. pam_set is a pam_fn (dev/pci_board.h): segment 0 = F0000h, 1-12 =
- * C0000h + (n - 1) * 4000h; ctx is the struct weir. `rom` is the 128 KiB seen at E0000h. */
+/* Regions over the RAM at C0000h-FFFFFh that show ROM, the empty PCI bus or read-only RAM as
+ * the 440FX's PAM registers say. pam_set is a pam_fn (dev/pci_board.h): segment 0 = F0000h,
+ * 1-12 = C0000h + (n - 1) * 4000h; ctx is the struct weir. `rom` is the 128 KiB seen at E0000h.
+ */
 int pam_init(struct weir *vm, const uint8_t *rom);
 void pam_set(void *vm, unsigned segment, bool readable, bool writable);
 

@@ -12,7 +12,7 @@
 #include "dev/pci_board.h"
 
 #define PAM_PRIORITY 10
-#define ROM_START 0xe0000u
+#define ROM_START    0xe0000u
 
 static uint64_t mixed_read(void *ctx, uint64_t offset, unsigned size)
 {
@@ -63,7 +63,8 @@ static int segment_init(struct weir *vm, struct pam_segment *s, unsigned n, cons
         s->rom = rom + (s->start - ROM_START);
     if (s->start + bytes <= vm->ram.below_4g)
         s->ram = vm->ram.base + s->start;
-    s->mixed_region = bus_map_io(bus, s->start, bytes, &mixed_ops, s, PAM_PRIORITY, "pam-mixed");
+    s->mixed_region =
+        bus_map_io(bus, s->start, bytes, &mixed_ops, s, PAM_PRIORITY, "pam-mixed");
     if (s->rom)
         s->rom_region = bus_map_memory(bus, s->start, bytes, (void *)(uintptr_t)s->rom, NULL,
                                        true, PAM_PRIORITY, "pam-rom");

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pci_assign.c - resources of PCI functions and the south bridge's routing, for kernels that are
- * started without firmware. The same places as SeaBIOS uses, where a fixed address counts (PMBASE,
- * SMBus, IRQs 10 and 11), and within what the DSDT offers.
+ * pci_assign.c - resources of PCI functions and the south bridge's routing, for kernels that
+ * are started without firmware. The same places as SeaBIOS uses, where a fixed address counts
+ * (PMBASE, SMBus, IRQs 10 and 11), and within what the DSDT offers.
  */
 #include "board/firmware.h"
 #include "dev/pci_board.h"
 
 #define PCI_MEMORY_START 0xe0000000u
-#define PCI_MEMORY_END 0xfec00000u
-#define PCI_IO_START 0xc000u
-#define PCI_IO_END 0x10000u
-#define SOUTH_BRIDGE 0x08 /* devfn 1.0 */
-#define IDE_FUNCTION 0x09
-#define PM_FUNCTION 0x0b
-#define PMBASE 0x600
-#define SMBUS_BASE 0x700
-#define ELCR2_PORT 0x4d1
+#define PCI_MEMORY_END   0xfec00000u
+#define PCI_IO_START     0xc000u
+#define PCI_IO_END       0x10000u
+#define SOUTH_BRIDGE     0x08 /* devfn 1.0 */
+#define IDE_FUNCTION     0x09
+#define PM_FUNCTION      0x0b
+#define PMBASE           0x600
+#define SMBUS_BASE       0x700
+#define ELCR2_PORT       0x4d1
 
 struct space {
     uint64_t next, end;

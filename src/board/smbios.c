@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * smbios.c - DMTF DSP0134 version 2.8: types 0, 1, 3, 4, 16, 17, 19, 32, 127. A structure is its
- * fixed part, then its strings (referred to by number from 1), then an empty string.
+ * smbios.c - DMTF DSP0134 version 2.8: types 0, 1, 3, 4, 16, 17, 19, 32, 127. A structure is
+ * its fixed part, then its strings (referred to by number from 1), then an empty string.
  */
 #include "board/smbios.h"
 #include "dev/fw_cfg.h"
 
-#define OTHER 1
-#define UNKNOWN 2
+#define OTHER           1
+#define UNKNOWN         2
 #define NO_ERROR_HANDLE 0xfffe
-#define ARRAY_HANDLE 0x1000
+#define ARRAY_HANDLE    0x1000
 
 /* One structure in the making. */
 struct writer {
@@ -68,8 +68,8 @@ static void bios_information(struct smbios *s)
     put(&w, 0xe800, 2);
     put_string(&w, "01/01/2026");
     put(&w, 0, 1);
-    put(&w, BIT(3), 8);   /* characteristics not given */
-    put(&w, 0x1400, 2);   /* a virtual machine; targeted content distribution */
+    put(&w, BIT(3), 8); /* characteristics not given */
+    put(&w, 0x1400, 2); /* a virtual machine; targeted content distribution */
     put(&w, WEIR_VERSION_MAJOR, 1);
     put(&w, WEIR_VERSION_MINOR, 1);
     put(&w, 0xffff, 2);

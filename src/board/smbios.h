@@ -6,7 +6,7 @@
 #include "board/machine.h"
 
 #define SMBIOS_ANCHOR_BYTES 31u
-#define SMBIOS_TABLE_MAX 2048u
+#define SMBIOS_TABLE_MAX    2048u
 
 struct smbios {
     uint8_t anchor[SMBIOS_ANCHOR_BYTES]; /* checksums filled in by smbios_locate */

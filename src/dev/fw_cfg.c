@@ -4,22 +4,23 @@
  * (docs/specs/fw_cfg) describes it: selector and data ports, and the DMA interface whose
  * descriptor is { be32 control, be32 length, be64 address }.
  *
- * Items are read-only for the guest: writes to the data port are ignored and a DMA write sets the
- * error bit. Only selector, offset and DMA address are guest state; the items belong to the board.
+ * Items are read-only for the guest: writes to the data port are ignored and a DMA write sets
+ * the error bit. Only selector, offset and DMA address are guest state; the items belong to the
+ * board.
  */
 #include "dev/fw_cfg.h"
 #include "base/bits.h"
 
 #include <stdlib.h>
 
-#define FILE_NAME_BYTES 56u
-#define MAX_FILES 64u
-#define FW_CFG_PORT 0x510
-#define FW_CFG_DMA_PORT 0x514
-#define FW_CFG_WRITE 0x4000      /* key bit 14: obsolete write access */
+#define FILE_NAME_BYTES   56u
+#define MAX_FILES         64u
+#define FW_CFG_PORT       0x510
+#define FW_CFG_DMA_PORT   0x514
+#define FW_CFG_WRITE      0x4000 /* key bit 14: obsolete write access */
 #define FW_CFG_ARCH_LOCAL 0x8000 /* key bit 15: a second set of numbered items */
-#define FW_CFG_ID_BITS 3u        /* traditional interface, DMA interface */
-#define DMA_SIGNATURE 0x51454d5520434647ull
+#define FW_CFG_ID_BITS    3u     /* traditional interface, DMA interface */
+#define DMA_SIGNATURE     0x51454d5520434647ull
 
 enum { DMA_ERROR = 1, DMA_READ = 2, DMA_SKIP = 4, DMA_SELECT = 8, DMA_WRITE = 16 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fw_cfg.h - QEMU-compatible firmware configuration device ("fw_cfg_io"): selector at port 510h,
- * data at 511h, DMA address at 514h. Items are keys (16 bits) or named files of a directory.
+ * fw_cfg.h - QEMU-compatible firmware configuration device ("fw_cfg_io"): selector at port
+ * 510h, data at 511h, DMA address at 514h. Items are keys (16 bits) or named files of a
+ * directory.
  */
 #ifndef DEV_FW_CFG_H
 #define DEV_FW_CFG_H
@@ -25,8 +26,9 @@ enum {
 
 extern const struct weir_dev_class fw_cfg_class;
 
-/* Adds a file, or replaces the one of that name; the data is copied. The guest sees the directory
- * sorted by name. 0, -WEIR_ENOMEM, -WEIR_EINVAL (name too long), -WEIR_ERANGE (too many). */
+/* Adds a file, or replaces the one of that name; the data is copied. The guest sees the
+ * directory sorted by name. 0, -WEIR_ENOMEM, -WEIR_EINVAL (name too long), -WEIR_ERANGE (too
+ * many). */
 int fw_cfg_add_file(weir_dev *dev, const char *name, const void *data, uint32_t length);
 /* Sets a numbered item (below FW_CFG_FIRST_FILE, bit 15 apart); the data is copied. */
 int fw_cfg_add_key(weir_dev *dev, uint16_t key, const void *data, uint32_t length);
