@@ -102,6 +102,13 @@ static bool evex_b(struct decoder *d)
     return true;
 }
 
+/* Every such row has it as the first operand. */
+static bool memory_is_written(const struct optab_row *row)
+{
+    unsigned kind = row->operands[0].kind;
+    return kind == KIND_W || kind == KIND_M || kind == KIND_VSIB;
+}
+
 bool decode_evex_context(struct decoder *d)
 {
     struct insn *i = d->i;
@@ -119,5 +126,7 @@ bool decode_evex_context(struct decoder *d)
         return false;
     if (!mask && (attrs & ATTR_MASK_REQUIRED))
         return false;
-    return !zeroing || (mask && (attrs & ATTR_ZERO));
+    if (zeroing && !(mask && (attrs & ATTR_ZERO)))
+        return false;
+    return !(zeroing && i->mem && memory_is_written(d->row));
 }
