@@ -11,7 +11,7 @@
 
 struct weir_block {
     char id[32];
-    char *file;     /* NULL: no medium */
+    char *file; /* NULL: no medium */
     char *serial;
     char interface_name[12]; /* "ide", "floppy", "virtio", "none" */
     int index;
@@ -29,18 +29,22 @@ struct weir_block {
 };
 
 /* Opens `file` as the medium, by read_only, is_cdrom and snapshot; a medium that is there is
- * replaced (after a failure it stays). The file is locked: one writer, or any number of readers;
- * BUSY otherwise. Neither open nor close calls `changed`: who changes the medium does. */
+ * replaced (after a failure it stays). The file is locked: one writer, or any number of
+ * readers; BUSY otherwise. Neither open nor close calls `changed`: who changes the medium does.
+ */
 int block_open(struct weir_block *b, const char *file, struct err *err);
 void block_close(struct weir_block *b);
-static inline bool block_present(const struct weir_block *b) { return b && b->file; }
+static inline bool block_present(const struct weir_block *b)
+{
+    return b && b->file;
+}
 /* False where block_write would answer PERM. */
 static inline bool block_writable(const struct weir_block *b)
 {
     return block_present(b) && !b->read_only && !b->is_cdrom;
 }
-/* 0 or -WEIR_E*; STATE without a medium, RANGE outside it, PERM for a read-only one, IO with text
- * in b->error. Any offset and length. */
+/* 0 or -WEIR_E*; STATE without a medium, RANGE outside it, PERM for a read-only one, IO with
+ * text in b->error. Any offset and length. */
 int block_read(struct weir_block *b, uint64_t offset, void *buffer, size_t length);
 int block_write(struct weir_block *b, uint64_t offset, const void *buffer, size_t length);
 int block_flush(struct weir_block *b);

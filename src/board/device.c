@@ -172,11 +172,12 @@ static int set_props(weir_dev *dev, const char *props)
 
 /* ---- life ---- */
 
-static void drop_regions(struct bus *bus, const void *state)
+/* A region's context is the state or a part of it. */
+static void drop_regions(struct bus *bus, const void *state, size_t bytes)
 {
     for (struct weir_region *r = bus->regions; r;) {
         struct weir_region *next = r->next;
-        if (r->ctx == state)
+        if ((uintptr_t)r->ctx - (uintptr_t)state < bytes)
             bus_unmap(r);
         r = next;
     }
@@ -209,8 +210,8 @@ static void device_free(weir_dev *dev)
     if (dev->cls->fini)
         dev->cls->fini(dev->state);
     cancel_timers(dev->state, dev->cls->fields);
-    drop_regions(&dev->vm->mem, dev->state);
-    drop_regions(&dev->vm->io, dev->state);
+    drop_regions(&dev->vm->mem, dev->state, dev->cls->state_bytes);
+    drop_regions(&dev->vm->io, dev->state, dev->cls->state_bytes);
     release_props(dev);
     free(dev->state);
     free(dev);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pci.h - what a PCI function is to its bus. A PCI device embeds struct pci_function in its state,
- * fills bar[] and a struct pci_ids and calls pci_register in init. The bus belongs to the host
- * bridge (i440fx.c). The device calls pci_reset from its reset, pci_unregister from its fini and
- * pci_loaded from its loaded.
+ * pci.h - what a PCI function is to its bus. A PCI device embeds struct pci_function in its
+ * state, fills bar[] and a struct pci_ids and calls pci_register in init. The bus belongs to
+ * the host bridge (i440fx.c). The device calls pci_reset from its reset, pci_unregister from
+ * its fini and pci_loaded from its loaded.
  */
 #ifndef DEV_PCI_H
 #define DEV_PCI_H
@@ -21,14 +21,14 @@ struct pci_bar {
 };
 
 struct pci_function {
-    uint8_t config[256];    /* what the guest reads */
-    uint8_t writable[256];  /* bit set: guest may write it */
-    uint8_t w1c[256];       /* bit set: writing 1 clears it */
-    uint32_t irq_level;     /* INTx: bit 0 = the device's, bit 1 = what the wire carries */
+    uint8_t config[256];   /* what the guest reads */
+    uint8_t writable[256]; /* bit set: guest may write it */
+    uint8_t w1c[256];      /* bit set: writing 1 clears it */
+    uint32_t irq_level;    /* INTx: bit 0 = the device's, bit 1 = what the wire carries */
     /* wiring */
     weir_dev *dev;
     void *state;
-    struct pci_bar bar[7];  /* 6 = expansion ROM */
+    struct pci_bar bar[7]; /* 6 = expansion ROM */
     uint8_t devfn;
     /* After a guest write to config space (already applied); may be NULL. */
     void (*config_written)(void *state, unsigned offset, unsigned size);
@@ -42,7 +42,7 @@ extern const struct weir_field pci_function_fields[];
 
 struct pci_ids {
     uint16_t vendor, device, subsystem_vendor, subsystem;
-    uint32_t class_code; /* 24 bits: base, sub, interface */
+    uint32_t class_code;                          /* 24 bits: base, sub, interface */
     uint8_t revision, header_type, interrupt_pin; /* pin 1 = INTA, 0 = none */
 };
 
@@ -52,7 +52,7 @@ int pci_register(weir_dev *dev, void *state, struct pci_function *f, const struc
                  int devfn);
 /* Takes it off again and unmaps its BARs; harmless if it was never registered. */
 void pci_unregister(struct pci_function *f);
-void pci_reset(struct pci_function *f); /* command, BARs, INTx: call from the device's reset */
+void pci_reset(struct pci_function *f);  /* command, BARs, INTx: call from the device's reset */
 void pci_loaded(struct pci_function *f); /* maps the BARs where config says */
 /* "5", "0x5" or "05.1" (hexadecimal slot and function, as QEMU's addr=) to devfn; NULL = -1.
  * -WEIR_EINVAL after weir_dev_fail. */

@@ -25,8 +25,8 @@ extern const struct weir_dev_class virtio_rng_class;    /* "virtio-rng-pci"    *
 extern const struct weir_dev_class virtio_serial_class; /* "virtio-serial-pci" chardev=ID */
 
 /* 13 segments: 0 = F0000h, 64 KiB; 1-12 = C0000h + (n - 1) * 4000h, 16 KiB each. Readable:
- * reads go to RAM instead of ROM/PCI; writable: writes too. Called for all segments from connect
- * (with their present state) and after every change, also by reset. */
+ * reads go to RAM instead of ROM/PCI; writable: writes too. Called for all segments from
+ * connect (with their present state) and after every change, also by reset. */
 #define PAM_SEGMENTS 13
 typedef void pam_fn(void *ctx, unsigned segment, bool readable, bool writable);
 void i440fx_connect(weir_dev *host, pam_fn *pam, void *ctx);
@@ -44,11 +44,23 @@ static inline uint32_t pam_segment_bytes(unsigned segment)
 typedef void msi_fn(void *ctx, uint64_t address, uint32_t data);
 void pci_set_msi_handler(weir_dev *host, msi_fn *msi, void *ctx);
 
+/* Geometry of IDE hard disk `index` (0-3), false if there is none there. `translation` is the
+ * value that SeaBIOS wants in CMOS 39h, bits 2n+1:2n of drive n: 0 none, 1 LBA, 2 large. */
+struct ide_geometry {
+    unsigned cylinders, heads, sectors, translation;
+};
+bool piix3_ide_geometry(weir_dev *ide, unsigned index, struct ide_geometry *out);
+
+/* CMOS type of floppy drive 0 or 1, for CMOS 10h: 0 none, 1 360K, 2 1.2M, 3 720K, 4 1.44M,
+ * 5 2.88M. */
+unsigned fdc_cmos_type(weir_dev *fdc, unsigned drive);
+
 /* `info pci`, `host` is the i440FX. */
 void pci_info(weir_dev *host, struct weir_text *out);
 /* The function at devfn (slot * 8 + function), NULL if there is none. */
 struct pci_function *pci_find(weir_dev *host, unsigned devfn);
-/* Config space as the CPU would access it; offset < 256, size 1, 2, 4. For the board and tests. */
+/* Config space as the CPU would access it; offset < 256, size 1, 2, 4. For the board and tests.
+ */
 uint32_t pci_config_read(weir_dev *host, unsigned devfn, unsigned offset, unsigned size);
 void pci_config_write(weir_dev *host, unsigned devfn, unsigned offset, uint32_t value,
                       unsigned size);

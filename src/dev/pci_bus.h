@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pci_bus.h - bus 0, as the host bridge owns it. Private to pci.c, pci_msix.c, i440fx.c, piix3.c.
+ * pci_bus.h - bus 0, as the host bridge owns it. Private to pci.c, pci_msix.c, i440fx.c,
+ * piix3.c.
  */
 #ifndef DEV_PCI_BUS_H
 #define DEV_PCI_BUS_H
