@@ -341,7 +341,7 @@ static void loader_link(uint8_t *entry, const struct acpi_link *l)
 static struct acpi_machine describe(const struct weir *vm)
 {
     return (struct acpi_machine){
-        .com1 = vm->serial[0] != NULL,
+        .com1 = vm->serial[0] || !vm->config.no_devices, /* as pc.c makes it */
         .com2 = vm->serial[1] != NULL,
         .floppy = weir_dev_find((struct weir *)vm, "isa-fdc", NULL) != NULL,
         .hpet = weir_dev_find((struct weir *)vm, "hpet", NULL) != NULL,
