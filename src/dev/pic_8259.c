@@ -5,9 +5,10 @@
  * Spec: Intel 8259A data sheet (231468), PIIX3 data sheet 4.
  *
  * Invariants: for a level-triggered input IRR is the line itself; for an edge-triggered one it
- * is a latch that holds until the INTA even if the line drops (devices here may pulse a line
- * in no time at all, and a lost edge hangs a guest where a superfluous one does not). The
- * slave's output is seen by the master as a level. `intr_level` is what was last driven.
+ * is set by the rising edge and cleared by INTA or when the line drops, as the chip requires a
+ * request to stand until INTA. (So devices hold their lines, and Linux's test of the timer
+ * through a fixed LINT0 sees INT fall and rise.) The slave's output is a level to the master.
+ * `intr_level` is what was last driven.
  */
 #include "base/bits.h"
 #include "dev/chips.h"
@@ -96,9 +97,9 @@ void pic_input(weir_dev *dev, unsigned irq, int level)
     uint8_t bit = (uint8_t)BIT(irq & 7);
     bool rose = level && !(h->lines & bit);
     h->lines = level ? h->lines | bit : h->lines & ~bit;
-    if (h->elcr & bit)
-        h->irr = level ? h->irr | bit : h->irr & ~bit;
-    else if (rose)
+    if (!level)
+        h->irr &= ~bit;
+    else if (rose || (h->elcr & bit))
         h->irr |= bit;
     update(p);
 }

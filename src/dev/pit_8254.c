@@ -189,9 +189,19 @@ static void pit_fire(void *state)
     schedule(p, now);
 }
 
+/* A change of OUT that is due but was not yet announced comes before registers change. */
+static void catch_up(struct pit *p)
+{
+    if (weir_timer_armed(&p->timer) && p->timer.deadline_ns <= weir_clock_ns(p->dev)) {
+        weir_timer_cancel(&p->timer);
+        pit_fire(p);
+    }
+}
+
 void pit_irq_disable(weir_dev *dev, bool disabled)
 {
     struct pit *p = weir_dev_state(dev);
+    catch_up(p);
     p->irq_disabled = disabled;
     schedule(p, ticks_now(p));
 }
@@ -370,6 +380,7 @@ static uint64_t pit_read(void *state, uint64_t offset, unsigned size)
 static void pit_write(void *state, uint64_t offset, uint64_t byte, unsigned size)
 {
     struct pit *p = state;
+    catch_up(p);
     int64_t now = ticks_now(p);
     if (offset == 3)
         write_control(p, (uint8_t)byte, now);
