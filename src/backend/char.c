@@ -32,6 +32,8 @@ void char_event(struct weir_char *chr, int event)
         chr->device.event(chr->device.ctx, event);
 }
 
+void char_break(struct weir_char *chr) { char_event(chr, CHAR_BREAK); }
+
 static unsigned device_room(const struct weir_char *chr)
 {
     if (!chr->attached || !chr->device.can_receive || !chr->device.receive)

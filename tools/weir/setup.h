@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* setup.h - from options to a machine. */
+#ifndef TOOL_SETUP_H
+#define TOOL_SETUP_H
+
+#include "tool.h"
+
+/* Creates t->vm, opens everything, starts the machine (the CPU does not run yet). False after
+ * one line on standard error; t->vm may be set all the same. */
+bool setup_vm(struct tool *t);
+
+#endif
