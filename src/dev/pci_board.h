@@ -23,6 +23,7 @@ extern const struct weir_dev_class fdc_class;           /* "isa-fdc"           *
 extern const struct weir_dev_class virtio_blk_class;    /* "virtio-blk-pci"    drive=ID */
 extern const struct weir_dev_class virtio_rng_class;    /* "virtio-rng-pci"    */
 extern const struct weir_dev_class virtio_serial_class; /* "virtio-serial-pci" chardev=ID */
+extern const struct weir_dev_class virtconsole_class;   /* "virtconsole" chardev=ID, after it */
 
 /* 13 segments: 0 = F0000h, 64 KiB; 1-12 = C0000h + (n - 1) * 4000h, 16 KiB each. Readable:
  * reads go to RAM instead of ROM/PCI; writable: writes too. Called for all segments from
