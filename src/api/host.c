@@ -121,18 +121,11 @@ static int media_change(weir *vm, struct weir_block *b, const char *file, bool f
         return err_set(&vm->err, WEIR_EINVAL, "%s: its medium cannot be changed", b->id);
     if (b->locked && !force)
         return err_set(&vm->err, WEIR_EBUSY, "%s: the guest has locked the tray", b->id);
-    struct weir_block fresh = *b;
-    fresh.file = NULL;
-    fresh.fd = fresh.overlay_fd = -1;
-    fresh.overlay_map = NULL;
-    fresh.bytes = fresh.file_bytes = 0;
-    int rc = file ? block_open(&fresh, file, &vm->err) : 0;
+    int rc = file ? block_open(b, file, &vm->err) : 0;
     if (rc < 0)
         return rc; /* the old medium stays */
-    block_close(b);
-    struct weir_block *next = b->next;
-    *b = fresh;
-    b->next = next;
+    if (!file)
+        block_close(b);
     b->locked = false;
     if (b->changed)
         b->changed(b->changed_ctx);
