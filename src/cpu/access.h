@@ -102,6 +102,12 @@ bool mem_probe(struct vcpu *c, unsigned seg, uint64_t offset, unsigned size,
  * `cpl` is the privilege they are made with (0 for implicit supervisor accesses). */
 bool lin_read(struct vcpu *c, uint64_t linear, void *buffer, unsigned size, unsigned cpl);
 bool lin_write(struct vcpu *c, uint64_t linear, const void *buffer, unsigned size, unsigned cpl);
+/* Checks only; also sets A and D as the access would. */
+bool lin_probe(struct vcpu *c, uint64_t linear, unsigned size, enum access access, unsigned cpl);
+
+/* IN/OUT: IOPL and the I/O permission bitmap of the TSS (false = #GP in c->fault); notes I/O
+ * breakpoints. To be asked before every port access, in every mode. */
+bool io_permitted(struct vcpu *c, unsigned port, unsigned size);
 
 /* For REP string chunks: host pointer for [linear, linear+*length) within one page, *length cut to
  * the page's end; NULL with c->fault untouched if the page needs the element-wise slow way. */
@@ -109,7 +115,7 @@ void *mem_chunk(struct vcpu *c, uint64_t linear, enum access access, uint64_t *l
 
 /* Instruction fetch: up to 15 bytes at linear RIP into `bytes`; *count = how many are available
  * without a fault; false only if not even the first byte is. *gpa = physical address of the
- * first byte, *host_page = host address of its page or NULL if it is not RAM/ROM. */
+ * first byte. The limit of CS is the caller's business. */
 bool mem_fetch(struct vcpu *c, uint64_t linear, uint8_t *bytes, unsigned *count, uint64_t *gpa);
 
 /* Effective offset of the modrm memory operand, truncated to the address size. rip must already

@@ -96,8 +96,9 @@ enum {
     ATTENTION_SMI = 1 << 9,
 };
 
-/* vcpu.shadow */
-enum { SHADOW_STI = 1, SHADOW_MOV_SS = 2 };
+/* vcpu.shadow. TF_NOW: the single-step trap behind this instruction depends on TF as it is now, not
+ * as it was when it began (INT n, SYSCALL, SYSRET). */
+enum { SHADOW_STI = 1, SHADOW_MOV_SS = 2, SHADOW_TF_NOW = 4 };
 
 /* vcpu.mode: all that decoding and fast paths depend on; the key of a block with its address. */
 enum {
@@ -127,6 +128,7 @@ struct vcpu {
     struct segment seg[8]; /* SEG_ES.. SEG_GS, SEG_LDTR, SEG_TR */
     struct table_register gdtr, idtr;
     uint64_t cr0, cr2, cr3, cr4, xcr0, efer;
+    uint64_t pdpte[4]; /* PAE paging: loaded with CR3 */
     uint64_t dr[8]; /* 4, 5 unused */
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
@@ -157,6 +159,7 @@ struct vcpu {
     uint32_t sleeping;     /* atomic: the vCPU thread waits on `attention` (futex) */
     struct x86_fault fault;
     uint64_t instructions; /* executed since creation */
+    uint32_t deliveries_logged; /* number of the next "int" entry in the log */
     uint64_t insn_limit;   /* leave when instructions reaches it (budget) */
     struct block_cache *blocks;
     struct host_exec *host;

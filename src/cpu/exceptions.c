@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exceptions.c - raising faults, and the loop that delivers one and what goes wrong meanwhile
+ * (SDM Vol. 3A 6.15, table 6-5: benign, contributory, page fault, double fault). deliver.c does
+ * one delivery.
+ */
+#include "cpu/dump.h"
+#include "cpu/seg.h"
+
+#include <stdio.h>
+
+enum weir_stop raise(struct vcpu *c, unsigned vector)
+{
+    c->fault = (struct x86_fault){.vector = (uint8_t)vector, .kind = FAULT_EXCEPTION};
+    return STOP_FAULT;
+}
+
+enum weir_stop raise_error(struct vcpu *c, unsigned vector, uint32_t error)
+{
+    c->fault = (struct x86_fault){.vector = (uint8_t)vector,
+                                  .kind = FAULT_EXCEPTION,
+                                  .has_error = true,
+                                  .error = error};
+    return STOP_FAULT;
+}
+
+static bool contributory(const struct x86_fault *f)
+{
+    return f->kind == FAULT_EXCEPTION &&
+           (f->vector == VEC_DE || (f->vector >= VEC_TS && f->vector <= VEC_GP));
+}
+static bool page_fault(const struct x86_fault *f)
+{
+    return f->kind == FAULT_EXCEPTION && f->vector == VEC_PF;
+}
+static bool double_fault(const struct x86_fault *f)
+{
+    return f->kind == FAULT_EXCEPTION && f->vector == VEC_DF;
+}
+
+static void log_delivery(struct vcpu *c, const struct x86_fault *f)
+{
+    char head[192];
+    bool software = f->kind == FAULT_SOFTWARE_INT || f->kind == FAULT_INT3_INTO;
+    int n = snprintf(head, sizeof(head),
+                     "%6u: v=%02x e=%04x i=%d cpl=%d IP=%04x:%016llx pc=%016llx SP=%04x:%016llx",
+                     c->deliveries_logged++, f->vector, f->error, software, c->cpl,
+                     c->seg[SEG_CS].selector, (unsigned long long)c->rip,
+                     (unsigned long long)(c->segc[SEG_CS].base + c->rip),
+                     c->seg[SEG_SS].selector, (unsigned long long)c->gpr[RSP]);
+    if (f->vector == VEC_PF && f->kind == FAULT_EXCEPTION)
+        snprintf(head + n, sizeof(head) - (size_t)n, " CR2=%016llx\n",
+                 (unsigned long long)f->address);
+    else
+        snprintf(head + n, sizeof(head) - (size_t)n, " env->regs[R_EAX]=%016llx\n",
+                 (unsigned long long)c->gpr[RAX]);
+    cpu_dump_log(c, WEIR_LOG_INT, head, false, true);
+}
+
+/* Registers that report an exception are written as its delivery begins. */
+static void report_exception(struct vcpu *c, const struct x86_fault *f)
+{
+    if (f->kind == FAULT_EXCEPTION && f->vector == VEC_PF)
+        c->cr2 = f->address;
+    if (f->vector == VEC_DB && f->kind != FAULT_SOFTWARE_INT) {
+        if (f->kind == FAULT_EXCEPTION)
+            c->dr[6] = (c->dr[6] & ~0xfull) | f->dr6_bits;
+        if (c->dr[7] & DR7_GD) {
+            c->dr[7] &= ~(uint64_t)DR7_GD;
+        }
+    }
+}
+
+/* What is to be delivered when `second` happened while `first` was; false: shutdown. */
+static bool combine(const struct x86_fault *first, struct x86_fault *second)
+{
+    bool bad = contributory(second) || page_fault(second);
+    if (double_fault(first) && bad)
+        return false;
+    if ((contributory(first) && contributory(second)) || (page_fault(first) && bad))
+        *second =
+            (struct x86_fault){.vector = VEC_DF, .kind = FAULT_EXCEPTION, .has_error = true};
+    return true;
+}
+
+enum weir_stop exception_deliver(struct vcpu *c)
+{
+    struct x86_fault f = c->fault;
+    for (;;) {
+        report_exception(c, &f);
+        if (log_on(c->log, WEIR_LOG_INT) && (c->cr0 & CR0_PE))
+            log_delivery(c, &f);
+        if (event_deliver(c, &f) == STOP_BOUNDARY) {
+            c->shadow = 0;
+            return STOP_BOUNDARY;
+        }
+        struct x86_fault next = c->fault;
+        if (page_fault(&next))
+            c->cr2 = next.address; /* also if it becomes a double fault */
+        if (log_on(c->log, WEIR_LOG_INT))
+            log_printf(c->log, WEIR_LOG_INT, "check_exception old: 0x%x new 0x%x\n", f.vector,
+                       next.vector);
+        if (!combine(&f, &next)) {
+            if (log_on(c->log, WEIR_LOG_CPU_RESET))
+                log_printf(c->log, WEIR_LOG_CPU_RESET, "Triple fault\n");
+            return STOP_TRIPLE;
+        }
+        f = next;
+    }
+}
+
+enum weir_stop interrupt_deliver(struct vcpu *c, unsigned vector, bool nmi)
+{
+    c->halted = false;
+    c->monitor_armed = false;
+    c->fault = (struct x86_fault){.vector = (uint8_t)(nmi ? VEC_NMI : vector),
+                                  .kind = nmi ? FAULT_NMI : FAULT_EXTERNAL};
+    if (nmi)
+        c->nmi_blocked = true;
+    else if (log_on(c->log, WEIR_LOG_IN_ASM))
+        log_printf(c->log, WEIR_LOG_IN_ASM, "Servicing hardware INT=0x%02x\n", vector);
+    return exception_deliver(c);
+}
+
+bool interrupt_window(const struct vcpu *c)
+{
+    return (c->rflags_rest & FLAG_IF) && !(c->shadow & (SHADOW_STI | SHADOW_MOV_SS)) &&
+           !c->wait_for_sipi;
+}

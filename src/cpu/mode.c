@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mode.c - state derived from segment registers, CR0, CR4, EFER, CPL and RFLAGS.
+ *
+ * segc[].ok has a bit only where the fast check of seg_linear() is the complete check: not for
+ * expand-down, null and unreadable segments, which seg_linear_slow() judges.
+ */
+#include "cpu/access.h"
+#include "cpu/cpu.h"
+
+void seg_cache_update(struct vcpu *c, unsigned seg)
+{
+    const struct segment *s = &c->seg[seg];
+    struct segment_cache *cache = &c->segc[seg];
+    if (cpu_is_64bit(c)) {
+        cache->base = seg == SEG_FS || seg == SEG_GS ? s->base : 0;
+        cache->limit = ~0ull;
+        cache->ok = ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE;
+        return;
+    }
+    bool code = s->attr & SEG_ATTR_CODE;
+    cache->base = s->base;
+    cache->limit = s->limit;
+    cache->ok = 0;
+    if (!code && (s->attr & SEG_ATTR_DC))
+        return;
+    if (!(c->mode & MODE_PE) || (c->mode & MODE_VM)) {
+        cache->ok = ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE;
+    } else if (s->attr & SEG_ATTR_P) {
+        if (!code || (s->attr & SEG_ATTR_RW))
+            cache->ok |= ACCESS_READ;
+        if (!code && (s->attr & SEG_ATTR_RW))
+            cache->ok |= ACCESS_WRITE;
+        if (code)
+            cache->ok |= ACCESS_EXECUTE;
+    }
+}
+
+/* An instruction breakpoint is enabled: L or G set, R/W = 00. */
+static bool code_breakpoints(uint64_t dr7)
+{
+    for (unsigned n = 0; n < 4; n++)
+        if ((dr7 >> (2 * n) & 3) && !(dr7 >> (16 + 4 * n) & 3))
+            return true;
+    return false;
+}
+
+void cpu_mode_update(struct vcpu *c)
+{
+    uint32_t mode = 0;
+    const struct segment *cs = &c->seg[SEG_CS], *ss = &c->seg[SEG_SS];
+    if (!(c->cr0 & CR0_PE))
+        c->cpl = 0;
+    else if (c->rflags_rest & FLAG_VM)
+        c->cpl = 3;
+    if (c->efer & EFER_LMA && cs->attr & SEG_ATTR_L)
+        mode |= MODE_CODE64 | MODE_STACK64;
+    else
+        mode |= (cs->attr & SEG_ATTR_DB ? MODE_CODE32 : MODE_CODE16) |
+                (ss->attr & SEG_ATTR_DB ? MODE_STACK32 : MODE_STACK16);
+    mode |= (uint32_t)c->cpl << MODE_CPL_SHIFT;
+    if (c->cr0 & CR0_PE)
+        mode |= MODE_PE;
+    if (c->rflags_rest & FLAG_VM)
+        mode |= MODE_VM;
+    if (c->efer & EFER_LMA)
+        mode |= MODE_LMA;
+    if (c->cr0 & CR0_PG)
+        mode |= MODE_PG;
+    if (c->rflags_rest & FLAG_TF)
+        mode |= MODE_TF;
+    if (code_breakpoints(c->dr[7]))
+        mode |= MODE_DEBUG;
+    if ((c->cr0 & CR0_AM) && (c->rflags_rest & FLAG_AC) && c->cpl == 3)
+        mode |= MODE_AC;
+    c->mode = mode;
+    c->linear_mask = cpu_is_64bit(c) ? ~0ull : 0xffffffffull;
+    for (unsigned seg = SEG_ES; seg <= SEG_GS; seg++)
+        seg_cache_update(c, seg);
+    tlb_select(c);
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tlb.c - software TLBs and the cache of physical pages. See tlb.h.
+ *
+ * Semantics. An address space is a PCID (0 while CR4.PCIDE is off). MOV to CR3 without PCIDs drops
+ * what is not global, as the SDM says (Vol. 3A 4.10.4.1); bit maps of used entries make that cost
+ * what was used, not the size of the table. Global translations live in each space separately and
+ * are dropped in all of them.
+ *
+ * A tag with TLB_SLOW says: the access is permitted, the physical page is known, but it must not
+ * be made through the addend (MMIO, ROM, code page, watched page).
+ */
+#include "cpu/tlb.h"
+
+#include <stdlib.h>
+
+#define SPACES 8u
+#define PHYS_ENTRIES 512u
+#define PAGE_MASK (~0xfffull)
+#define EMPTY (~0ull)
+
+struct space {
+    struct tlb_table table[TLB_KINDS];
+    uint64_t last_use;
+    uint16_t pcid;
+    bool valid;
+};
+
+struct address_spaces {
+    struct space space[SPACES];
+    struct space *current;
+    uint64_t uses;
+    uint32_t generation; /* of c->mem when phys was filled */
+    struct phys_page phys[PHYS_ENTRIES];
+};
+
+/* ---- physical pages ---- */
+
+static void phys_forget(struct address_spaces *s)
+{
+    for (unsigned k = 0; k < PHYS_ENTRIES; k++)
+        s->phys[k].page = EMPTY;
+}
+
+static void phys_fill(struct vcpu *c, struct phys_page *p, uint64_t page)
+{
+    struct address_spaces *s = c->spaces;
+    pthread_mutex_lock(c->device_lock);
+    if (s->generation != c->mem->generation) {
+        phys_forget(s);
+        s->generation = c->mem->generation;
+    }
+    struct bus_span span = bus_lookup(c->mem, page);
+    *p = (struct phys_page){.page = page};
+    struct weir_region *r = span.region;
+    if (r && r->host && span.last - page >= 0xfff) {
+        uint64_t offset = page - r->start;
+        p->host = r->host + offset;
+        p->read_only = r->read_only;
+        /* Tags are per page of the region: usable where its start is page-aligned. */
+        if (r->tags && !(r->start & 0xfff))
+            p->tag = r->tags + offset / RAM_PAGE_BYTES;
+    }
+    pthread_mutex_unlock(c->device_lock);
+}
+
+const struct phys_page *phys_lookup(struct vcpu *c, uint64_t gpa)
+{
+    struct address_spaces *s = c->spaces;
+    uint64_t page = gpa & c->a20_mask & PAGE_MASK;
+    struct phys_page *p = &s->phys[(page >> 12) & (PHYS_ENTRIES - 1)];
+    if (UNLIKELY(p->page != page ||
+                 s->generation != __atomic_load_n(&c->mem->generation, __ATOMIC_RELAXED)))
+        phys_fill(c, p, page);
+    return p;
+}
+
+uint64_t phys_read(struct vcpu *c, uint64_t gpa, unsigned size)
+{
+    gpa &= c->a20_mask;
+    const struct phys_page *p = phys_lookup(c, gpa);
+    if (p->host)
+        return load_le(p->host + (gpa & 0xfff), size);
+    pthread_mutex_lock(c->device_lock);
+    uint64_t value = bus_read(c->mem, gpa, size);
+    pthread_mutex_unlock(c->device_lock);
+    return value;
+}
+
+void phys_write(struct vcpu *c, uint64_t gpa, uint64_t value, unsigned size)
+{
+    gpa &= c->a20_mask;
+    const struct phys_page *p = phys_lookup(c, gpa);
+    if (!p->host) {
+        pthread_mutex_lock(c->device_lock);
+        bus_write(c->mem, gpa, value, size);
+        pthread_mutex_unlock(c->device_lock);
+        return;
+    }
+    if (p->read_only)
+        return;
+    store_le(p->host + (gpa & 0xfff), value, size);
+    if (p->tag && (__atomic_load_n(p->tag, __ATOMIC_RELAXED) & RAM_CODE))
+        blocks_invalidate(c, gpa, size);
+}
+
+/* ---- tables ---- */
+
+static void table_clear(struct tlb_table *t)
+{
+    memset(t->entry, 0xff, sizeof(t->entry));
+    memset(t->used, 0, sizeof(t->used));
+    memset(t->global, 0, sizeof(t->global));
+    memset(t->large, 0, sizeof(t->large));
+    t->ready = true;
+}
+
+static void entry_drop(struct tlb_table *t, unsigned n)
+{
+    t->entry[n].read = t->entry[n].write = t->entry[n].execute = EMPTY;
+    uint64_t bit = BIT64(n & 63);
+    t->used[n / 64] &= ~bit;
+    t->global[n / 64] &= ~bit;
+    t->large[n / 64] &= ~bit;
+}
+
+static void table_flush(struct tlb_table *t, bool and_global)
+{
+    if (!t->ready)
+        return;
+    for (unsigned w = 0; w < TLB_WORDS; w++) {
+        uint64_t drop = and_global ? t->used[w] : t->used[w] & ~t->global[w];
+        for (; drop; drop &= drop - 1)
+            entry_drop(t, w * 64 + (unsigned)__builtin_ctzll(drop));
+    }
+}
+
+static void space_flush(struct space *s, bool and_global)
+{
+    for (unsigned k = 0; k < TLB_KINDS; k++)
+        table_flush(&s->table[k], and_global);
+}
+
+enum tlb_kind tlb_kind_current(const struct vcpu *c)
+{
+    if (c->cpl == 3)
+        return c->mode & MODE_AC ? TLB_USER_ALIGNED : TLB_USER;
+    return c->rflags_rest & FLAG_AC && c->cr4 & CR4_SMAP ? TLB_SUPER_AC : TLB_SUPER;
+}
+
+struct tlb_table *tlb_table(struct vcpu *c, enum tlb_kind kind)
+{
+    struct tlb_table *t = &c->spaces->current->table[kind];
+    if (UNLIKELY(!t->ready))
+        table_clear(t);
+    return t;
+}
+
+static struct space *space_find(struct vcpu *c, unsigned pcid)
+{
+    struct address_spaces *all = c->spaces;
+    for (unsigned k = 0; k < SPACES; k++)
+        if (all->space[k].valid && all->space[k].pcid == pcid)
+            return &all->space[k];
+    return NULL;
+}
+
+static struct space *space_take(struct vcpu *c, unsigned pcid)
+{
+    struct address_spaces *all = c->spaces;
+    struct space *s = space_find(c, pcid);
+    if (!s) {
+        s = &all->space[0];
+        for (unsigned k = 1; k < SPACES; k++)
+            if (all->space[k].last_use < s->last_use)
+                s = &all->space[k];
+        space_flush(s, true);
+        s->pcid = (uint16_t)pcid;
+        s->valid = true;
+    }
+    s->last_use = ++all->uses;
+    return s;
+}
+
+void tlb_select(struct vcpu *c)
+{
+    unsigned pcid = c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0;
+    struct address_spaces *all = c->spaces;
+    if (UNLIKELY(!all->current || all->current->pcid != pcid || !all->current->valid))
+        all->current = space_take(c, pcid);
+    c->tlb = tlb_table(c, tlb_kind_current(c))->entry;
+}
+
+int tlb_init(struct vcpu *c)
+{
+    /* Zeroed by the kernel page by page: spaces that are never used cost nothing. */
+    c->spaces = calloc(1, sizeof(*c->spaces));
+    if (!c->spaces)
+        return -WEIR_ENOMEM;
+    phys_forget(c->spaces);
+    c->spaces->generation = c->mem->generation;
+    c->spaces->current = space_take(c, 0);
+    c->tlb = tlb_table(c, TLB_SUPER)->entry;
+    return 0;
+}
+
+void tlb_fini(struct vcpu *c)
+{
+    free(c->spaces);
+    c->spaces = NULL;
+    c->tlb = NULL;
+}
+
+/* ---- filling ---- */
+
+static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, uint64_t linear,
+                 const struct translation *t)
+{
+    uint64_t page = linear & PAGE_MASK;
+    unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
+    struct tlb_entry *e = &table->entry[n];
+    const struct phys_page *p = phys_lookup(c, t->gpa);
+    uint64_t slow_data = !p->host || kind == TLB_USER_ALIGNED || debug_watches_page(c, page)
+                             ? TLB_SLOW
+                             : 0;
+    uint64_t slow_write = slow_data;
+    if (p->read_only || (p->tag && (__atomic_load_n(p->tag, __ATOMIC_ACQUIRE) & RAM_CODE)))
+        slow_write = TLB_SLOW;
+    e->read = t->access & ACCESS_READ ? page | slow_data : EMPTY;
+    e->write = t->access & ACCESS_WRITE ? page | slow_write : EMPTY;
+    e->execute = t->access & ACCESS_EXECUTE ? page | (p->host ? 0 : TLB_SLOW) : EMPTY;
+    e->addend = p->host ? (uintptr_t)p->host - page : 0;
+    table->gpa[n] = (t->gpa & PAGE_MASK) | t->page_log2;
+    uint64_t bit = BIT64(n & 63);
+    table->used[n / 64] |= bit;
+    table->global[n / 64] = (table->global[n / 64] & ~bit) | (t->global ? bit : 0);
+    table->large[n / 64] = (table->large[n / 64] & ~bit) | (t->page_log2 > 12 ? bit : 0);
+}
+
+bool tlb_translate(struct vcpu *c, uint64_t linear, enum access access, enum tlb_kind kind,
+                   uint64_t *gpa)
+{
+    struct tlb_table *table = tlb_table(c, kind);
+    unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
+    const struct tlb_entry *e = &table->entry[n];
+    uint64_t tag = access == ACCESS_READ ? e->read : access == ACCESS_WRITE ? e->write : e->execute;
+    if (tag != EMPTY && (tag & PAGE_MASK) == (linear & PAGE_MASK)) {
+        *gpa = (table->gpa[n] & PAGE_MASK) | (linear & 0xfff);
+        return true;
+    }
+    struct translation t;
+    if (!paging_resolve(c, linear, access, kind, &t))
+        return false;
+    t.gpa &= c->a20_mask;
+    fill(c, table, kind, linear, &t);
+    *gpa = t.gpa;
+    return true;
+}
+
+bool paging_translate(struct vcpu *c, uint64_t linear, enum access access, unsigned cpl,
+                      uint64_t *gpa)
+{
+    enum tlb_kind kind = cpl == c->cpl ? tlb_kind_current(c) : cpl == 3 ? TLB_USER : TLB_SUPER;
+    return tlb_translate(c, linear, access, kind, gpa);
+}
+
+/* ---- flushing ---- */
+
+void tlb_flush_all(struct vcpu *c)
+{
+    for (unsigned k = 0; k < SPACES; k++)
+        space_flush(&c->spaces->space[k], true);
+    phys_forget(c->spaces);
+}
+
+void tlb_flush_non_global(struct vcpu *c) { space_flush(c->spaces->current, false); }
+
+void tlb_flush_pcid(struct vcpu *c, unsigned pcid, bool and_global)
+{
+    struct space *s = space_find(c, pcid);
+    if (s)
+        space_flush(s, and_global);
+}
+
+/* One page of one table. Entries of a large page are each a slice of it and go all. */
+static void table_flush_page(struct tlb_table *t, uint64_t linear, bool only_global)
+{
+    if (!t->ready)
+        return;
+    unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
+    const struct tlb_entry *e = &t->entry[n];
+    uint64_t page = linear & PAGE_MASK, bit = BIT64(n & 63);
+    if ((t->used[n / 64] & bit) && (!only_global || (t->global[n / 64] & bit)) &&
+        ((e->read & PAGE_MASK) == page || (e->write & PAGE_MASK) == page ||
+         (e->execute & PAGE_MASK) == page))
+        entry_drop(t, n);
+    for (unsigned w = 0; w < TLB_WORDS; w++) {
+        uint64_t large = only_global ? t->large[w] & t->global[w] : t->large[w];
+        for (; large; large &= large - 1) {
+            unsigned k = w * 64 + (unsigned)__builtin_ctzll(large);
+            unsigned log2 = t->gpa[k] & 0xfff;
+            uint64_t at = t->entry[k].read & t->entry[k].write & t->entry[k].execute;
+            if (at >> log2 == linear >> log2)
+                entry_drop(t, k);
+        }
+    }
+}
+
+void tlb_flush_page(struct vcpu *c, uint64_t linear)
+{
+    for (unsigned s = 0; s < SPACES; s++) {
+        struct space *space = &c->spaces->space[s];
+        for (unsigned k = 0; space->valid && k < TLB_KINDS; k++)
+            table_flush_page(&space->table[k], linear, space != c->spaces->current);
+    }
+}
+
+static void table_protect(struct tlb_table *t, uint64_t page, bool slow)
+{
+    if (!t->ready)
+        return;
+    for (unsigned w = 0; w < TLB_WORDS; w++) {
+        for (uint64_t used = t->used[w]; used; used &= used - 1) {
+            unsigned n = w * 64 + (unsigned)__builtin_ctzll(used);
+            if ((t->gpa[n] & PAGE_MASK) != page || t->entry[n].write == EMPTY)
+                continue;
+            if (slow)
+                t->entry[n].write |= TLB_SLOW;
+            else
+                entry_drop(t, n); /* filled anew with what holds then */
+        }
+    }
+}
+
+void tlb_protect_page(struct vcpu *c, uint64_t gpa)
+{
+    const struct phys_page *p = phys_lookup(c, gpa);
+    bool slow = p->tag && (__atomic_load_n(p->tag, __ATOMIC_ACQUIRE) & RAM_CODE);
+    for (unsigned s = 0; s < SPACES; s++)
+        for (unsigned k = 0; c->spaces->space[s].valid && k < TLB_KINDS; k++)
+            table_protect(&c->spaces->space[s].table[k], gpa & c->a20_mask & PAGE_MASK, slow);
+}
