@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * access.c - slow paths of access.h: everything that is not a hit of a plain RAM page inside the
- * segment. An access is first resolved into pieces, one per page, which finds every fault; only
- * then is memory touched.
+ * access.c - slow paths of access.h: everything that is not a hit of a plain RAM page inside
+ * the segment. An access is first resolved into pieces, one per page, which finds every fault;
+ * only then is memory touched.
  */
 #include "cpu/access.h"
 #include "cpu/seg.h"
@@ -161,14 +161,22 @@ static void range_write(struct vcpu *c, const struct range *r, const void *buffe
         piece_write(c, &r->piece[k], in);
 }
 
-/* An embedder that answers for unclaimed addresses has been asked just now: the instruction runs
- * again when the answer is there. */
+/* An embedder that answers for unclaimed addresses has been asked just now: the instruction
+ * runs again when the answer is there. */
 static bool answered(struct vcpu *c)
 {
     if (LIKELY(!c->exit.pending || c->exit.is_write))
         return true;
     c->fault = (struct x86_fault){.kind = FAULT_RETRY};
     return false;
+}
+
+/* Descriptors, stacks being switched to and code are not asked for: there a hole reads as ones.
+ */
+static void unasked(struct vcpu *c)
+{
+    if (UNLIKELY(c->exit.pending && !c->exit.is_write))
+        c->exit.pending = false;
 }
 
 static inline void watch(struct vcpu *c, uint64_t linear, unsigned size, bool write)
@@ -314,8 +322,7 @@ static uint64_t system_mask(const struct vcpu *c)
 static void *system_hit(struct vcpu *c, uint64_t linear, unsigned size, enum access access,
                         enum tlb_kind kind)
 {
-    const struct tlb_entry *e =
-        &tlb_table(c, kind)->entry[(linear >> 12) & (TLB_ENTRIES - 1)];
+    const struct tlb_entry *e = &tlb_table(c, kind)->entry[(linear >> 12) & (TLB_ENTRIES - 1)];
     uint64_t tag = access == ACCESS_WRITE ? e->write : e->read;
     if (tag == ((linear + (size - 1)) & ~0xfffull))
         return (void *)(linear + e->addend);
@@ -346,6 +353,7 @@ bool lin_read(struct vcpu *c, uint64_t linear, void *buffer, unsigned size, unsi
     if (!system_resolve(c, linear, size, ACCESS_READ, kind, &r))
         return false;
     range_read(c, &r, buffer);
+    unasked(c);
     watch(c, linear, size, false);
     return true;
 }
@@ -416,6 +424,7 @@ static bool fetch_page(struct vcpu *c, uint64_t linear, uint8_t *bytes, unsigned
     for (unsigned k = 0; k < size; k++)
         bytes[k] = (uint8_t)bus_read(c->mem, *gpa + k, 1);
     pthread_mutex_unlock(c->device_lock);
+    unasked(c);
     return true;
 }
 

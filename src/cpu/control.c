@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * control.c - control, debug and extended control registers, EFER, the TSC (SDM Vol. 3A 2.5, 4.1,
- * 9.8.5). Every write is checked whole before anything changes.
+ * control.c - control, debug and extended control registers, EFER, the TSC (SDM Vol.
+ * 3A 2.5, 4.1, 9.8.5). Every write is checked whole before anything changes.
  */
 #include "cpu/control.h"
 #include "cpu/cpuid.h"
@@ -31,8 +31,7 @@ static bool paging_switch_ok(struct vcpu *c, uint64_t value, uint64_t *efer)
     if (!(c->efer & EFER_LME))
         return true;
     unsigned tss = attr_system_type(c->seg[SEG_TR].attr);
-    if (!(c->cr4 & CR4_PAE) || (cs & SEG_ATTR_L) || tss == DESC_TSS16 ||
-        tss == DESC_TSS16_BUSY)
+    if (!(c->cr4 & CR4_PAE) || (cs & SEG_ATTR_L) || tss == DESC_TSS16 || tss == DESC_TSS16_BUSY)
         return false;
     *efer |= EFER_LMA;
     return true;
@@ -96,14 +95,11 @@ uint64_t cr4_valid_bits(const struct vcpu *c)
         uint16_t feature;
         uint32_t bits;
     } by_feature[] = {
-        {ISA_VME, CR4_VME | CR4_PVI}, {ISA_TSC, CR4_TSD},
-        {ISA_DE, CR4_DE},             {ISA_PSE, CR4_PSE},
-        {ISA_PAE, CR4_PAE},           {ISA_MCE, CR4_MCE},
-        {ISA_PGE, CR4_PGE},           {ISA_FXSR, CR4_OSFXSR},
-        {ISA_SSE, CR4_OSXMMEXCPT},    {ISA_UMIP, CR4_UMIP},
-        {ISA_FSGSBASE, CR4_FSGSBASE}, {ISA_PCID, CR4_PCIDE},
-        {ISA_XSAVE, CR4_OSXSAVE},     {ISA_SMEP, CR4_SMEP},
-        {ISA_SMAP, CR4_SMAP},
+        {ISA_VME, CR4_VME | CR4_PVI}, {ISA_TSC, CR4_TSD},           {ISA_DE, CR4_DE},
+        {ISA_PSE, CR4_PSE},           {ISA_PAE, CR4_PAE},           {ISA_MCE, CR4_MCE},
+        {ISA_PGE, CR4_PGE},           {ISA_FXSR, CR4_OSFXSR},       {ISA_SSE, CR4_OSXMMEXCPT},
+        {ISA_UMIP, CR4_UMIP},         {ISA_FSGSBASE, CR4_FSGSBASE}, {ISA_PCID, CR4_PCIDE},
+        {ISA_XSAVE, CR4_OSXSAVE},     {ISA_SMEP, CR4_SMEP},         {ISA_SMAP, CR4_SMAP},
     };
     uint64_t valid = 0;
     for (unsigned k = 0; k < ARRAY_SIZE(by_feature); k++)
@@ -249,7 +245,10 @@ bool dr_write(struct vcpu *c, unsigned n, uint64_t value)
     return true;
 }
 
-uint64_t dr_read(const struct vcpu *c, unsigned n) { return c->dr[n]; }
+uint64_t dr_read(const struct vcpu *c, unsigned n)
+{
+    return c->dr[n];
+}
 
 /* ---- time stamp ---- */
 
@@ -258,7 +257,10 @@ static uint64_t tsc_raw(const struct vcpu *c)
     return muldiv64(clock_now_ns(c->clock), c->tsc_hz, 1000000000);
 }
 
-uint64_t cpu_tsc(const struct vcpu *c) { return tsc_raw(c) + (uint64_t)c->tsc_offset; }
+uint64_t cpu_tsc(const struct vcpu *c)
+{
+    return tsc_raw(c) + (uint64_t)c->tsc_offset;
+}
 
 void tsc_write(struct vcpu *c, uint64_t value)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cpu.c - life of a vCPU: creation, RESET# and INIT# (SDM Vol. 3A table 9-1), RFLAGS as a whole. */
+/* cpu.c - life of a vCPU: creation, RESET# and INIT# (SDM Vol. 3A table 9-1), RFLAGS as a
+ * whole. */
 #include "cpu/cpu.h"
 #include "cpu/control.h"
 #include "cpu/cpuid.h"
@@ -113,8 +114,8 @@ void vcpu_reset(struct vcpu *c, bool init)
 
 void cpu_set_rflags(struct vcpu *c, uint64_t rflags)
 {
-    uint32_t known = FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM |
-                     FLAG_AC;
+    uint32_t known =
+        FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC;
     if (c->model->max_basic)
         known |= FLAG_ID; /* writable means that there is CPUID */
     if (cpu_has(c, ISA_VME))

@@ -2,8 +2,8 @@
 /*
  * deliver.c - one exception or interrupt through the IVT or IDT (SDM Vol. 3A 6.10-6.14, 20.3).
  *
- * Everything is read and checked first, the frame is pushed last (all of it or nothing), and only
- * then registers change. Task gates are the exception: see task.c.
+ * Everything is read and checked first, the frame is pushed last (all of it or nothing), and
+ * only then registers change. Task gates are the exception: see task.c.
  */
 #include "cpu/seg.h"
 #include "cpu/tlb.h"
@@ -24,8 +24,8 @@ static bool is_software(const struct x86_fault *e)
     return e->kind == FAULT_SOFTWARE_INT || e->kind == FAULT_INT3_INTO;
 }
 
-/* RFLAGS image to push. RF is set for fault-class exceptions, but not for instruction breakpoints
- * (SDM Vol. 3B 18.3.1.1). */
+/* RFLAGS image to push. RF is set for fault-class exceptions, but not for instruction
+ * breakpoints (SDM Vol. 3B 18.3.1.1). */
 static uint64_t flags_image(const struct vcpu *c, const struct x86_fault *e)
 {
     uint64_t flags = cpu_rflags(c);

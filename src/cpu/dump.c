@@ -41,8 +41,7 @@ static void dump_segment(const struct vcpu *c, struct weir_text *out, const char
     uint32_t flags = (uint32_t)(a & 0xff) << 8 | (uint32_t)(a & 0xf000) << 8 |
                      (s->limit >> (a & SEG_ATTR_G ? 12 : 0) & 0xf0000);
     put(out, "%-3s=%04x %0*llx %08x %08x", name, s->selector, cpu_is_64bit(c) ? 16 : 8,
-        cpu_is_64bit(c) ? (ull)s->base : (ull)(uint32_t)s->base, s->limit,
-        flags & 0x00ffff00);
+        cpu_is_64bit(c) ? (ull)s->base : (ull)(uint32_t)s->base, s->limit, flags & 0x00ffff00);
     if (!(c->cr0 & CR0_PE) || !(a & SEG_ATTR_P)) {
         put(out, "\n");
         return;
@@ -53,7 +52,10 @@ static void dump_segment(const struct vcpu *c, struct weir_text *out, const char
         return;
     }
     if (a & SEG_ATTR_CODE)
-        put(out, "%s [%c%c", a & SEG_ATTR_L ? "CS64" : a & SEG_ATTR_DB ? "CS32" : "CS16",
+        put(out, "%s [%c%c",
+            a & SEG_ATTR_L    ? "CS64"
+            : a & SEG_ATTR_DB ? "CS32"
+                              : "CS16",
             a & SEG_ATTR_DC ? 'C' : '-', a & SEG_ATTR_RW ? 'R' : '-');
     else
         put(out, "%s [%c%c", a & SEG_ATTR_DB || c->efer & EFER_LMA ? "DS  " : "DS16",
@@ -174,8 +176,8 @@ static void buffer_put(struct weir_text *text, const char *chars, size_t length)
     b->length += length;
 }
 
-void cpu_dump_log(const struct vcpu *c, enum weir_log_item item, const char *head, bool with_fpu,
-                  bool with_cc)
+void cpu_dump_log(const struct vcpu *c, enum weir_log_item item, const char *head,
+                  bool with_fpu, bool with_cc)
 {
     struct text_buffer b = {.text.put = buffer_put, .length = 0};
     buffer_put(&b.text, head, strlen(head));

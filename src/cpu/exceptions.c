@@ -17,10 +17,8 @@ enum weir_stop raise(struct vcpu *c, unsigned vector)
 
 enum weir_stop raise_error(struct vcpu *c, unsigned vector, uint32_t error)
 {
-    c->fault = (struct x86_fault){.vector = (uint8_t)vector,
-                                  .kind = FAULT_EXCEPTION,
-                                  .has_error = true,
-                                  .error = error};
+    c->fault = (struct x86_fault){
+        .vector = (uint8_t)vector, .kind = FAULT_EXCEPTION, .has_error = true, .error = error};
     return STOP_FAULT;
 }
 
@@ -38,16 +36,16 @@ static bool double_fault(const struct x86_fault *f)
     return f->kind == FAULT_EXCEPTION && f->vector == VEC_DF;
 }
 
-static void log_delivery(struct vcpu *c, const struct x86_fault *f)
+static void log_delivery(struct vcpu *c, const struct x86_fault *f, uint64_t ip)
 {
     char head[192];
     bool software = f->kind == FAULT_SOFTWARE_INT || f->kind == FAULT_INT3_INTO;
-    int n = snprintf(head, sizeof(head),
-                     "%6u: v=%02x e=%04x i=%d cpl=%d IP=%04x:%016llx pc=%016llx SP=%04x:%016llx",
-                     c->deliveries_logged++, f->vector, f->error, software, c->cpl,
-                     c->seg[SEG_CS].selector, (unsigned long long)c->rip,
-                     (unsigned long long)(c->segc[SEG_CS].base + c->rip),
-                     c->seg[SEG_SS].selector, (unsigned long long)c->gpr[RSP]);
+    int n = snprintf(
+        head, sizeof(head),
+        "%6u: v=%02x e=%04x i=%d cpl=%d IP=%04x:%016llx pc=%016llx SP=%04x:%016llx",
+        c->deliveries_logged++, f->vector, f->error, software, c->cpl, c->seg[SEG_CS].selector,
+        (unsigned long long)ip, (unsigned long long)(c->segc[SEG_CS].base + ip),
+        c->seg[SEG_SS].selector, (unsigned long long)c->gpr[RSP]);
     if (f->vector == VEC_PF && f->kind == FAULT_EXCEPTION)
         snprintf(head + n, sizeof(head) - (size_t)n, " CR2=%016llx\n",
                  (unsigned long long)f->address);
@@ -65,9 +63,7 @@ static void report_exception(struct vcpu *c, const struct x86_fault *f)
     if (f->vector == VEC_DB && f->kind != FAULT_SOFTWARE_INT) {
         if (f->kind == FAULT_EXCEPTION)
             c->dr[6] = (c->dr[6] & ~0xfull) | f->dr6_bits;
-        if (c->dr[7] & DR7_GD) {
-            c->dr[7] &= ~(uint64_t)DR7_GD;
-        }
+        c->dr[7] &= ~(uint64_t)DR7_GD;
     }
 }
 
@@ -89,7 +85,7 @@ enum weir_stop exception_deliver(struct vcpu *c)
     for (;;) {
         report_exception(c, &f);
         if (log_on(c->log, WEIR_LOG_INT) && (c->cr0 & CR0_PE))
-            log_delivery(c, &f);
+            log_delivery(c, &f, c->rip);
         if (event_deliver(c, &f) == STOP_BOUNDARY) {
             c->shadow = 0;
             return STOP_BOUNDARY;
@@ -107,6 +103,21 @@ enum weir_stop exception_deliver(struct vcpu *c)
         }
         f = next;
     }
+}
+
+enum weir_stop software_interrupt(struct vcpu *c, const struct insn *i, unsigned vector,
+                                  enum fault_kind kind)
+{
+    struct x86_fault f = {.vector = (uint8_t)vector, .kind = (uint8_t)kind};
+    if (log_on(c->log, WEIR_LOG_INT) && (c->cr0 & CR0_PE))
+        log_delivery(c, &f, c->rip - i->length);
+    enum weir_stop stop = event_deliver(c, &f);
+    if (stop == STOP_BOUNDARY) {
+        if (vector == VEC_DB)
+            report_exception(c, &f);
+        c->shadow = SHADOW_TF_NOW;
+    }
+    return stop;
 }
 
 enum weir_stop interrupt_deliver(struct vcpu *c, unsigned vector, bool nmi)

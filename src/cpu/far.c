@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * far.c - far JMP, CALL and RET: segments, call gates, task gates and TSSs (SDM Vol. 2 JMP, CALL,
- * RET; Vol. 3A 5.8). All checks come before the first change.
+ * far.c - far JMP, CALL and RET: segments, call gates, task gates and TSSs (SDM Vol. 2 JMP,
+ * CALL, RET; Vol. 3A 5.8). All checks come before the first change.
  */
 #include "cpu/seg.h"
 #include "cpu/tlb.h"
@@ -11,9 +11,9 @@ struct target {
     uint16_t selector;
     struct descriptor code;
     uint64_t offset;
-    unsigned gate;    /* 0, or DESC_CALL16/32: through a call gate of this type */
-    unsigned params;  /* of the gate */
-    bool inner;       /* to a more privileged level */
+    unsigned gate;   /* 0, or DESC_CALL16/32: through a call gate of this type */
+    unsigned params; /* of the gate */
+    bool inner;      /* to a more privileged level */
 };
 
 bool target_offset_ok(struct vcpu *c, const struct descriptor *code, uint64_t offset)
@@ -35,8 +35,8 @@ static bool code_bits_ok(struct vcpu *c, const struct descriptor *d, uint16_t se
 static bool direct_checks(struct vcpu *c, struct target *t)
 {
     unsigned dpl = attr_dpl(t->code.attr), rpl = t->selector & 3;
-    bool level = attr_is_conforming(t->code.attr) ? dpl <= c->cpl
-                                                  : rpl <= c->cpl && dpl == c->cpl;
+    bool level =
+        attr_is_conforming(t->code.attr) ? dpl <= c->cpl : rpl <= c->cpl && dpl == c->cpl;
     if (!level || !code_bits_ok(c, &t->code, t->selector))
         return selector_fault(c, VEC_GP, t->selector);
     return attr_present(t->code.attr) || selector_fault(c, VEC_NP, t->selector);
@@ -58,8 +58,7 @@ static bool gate_checks(struct vcpu *c, const struct descriptor *d, bool is_call
     unsigned dpl = attr_dpl(t->code.attr);
     bool conforming = attr_is_conforming(t->code.attr);
     bool level = is_call || conforming ? dpl <= c->cpl : dpl == c->cpl;
-    bool bits = !long_mode(c) ||
-                (t->code.attr & (SEG_ATTR_L | SEG_ATTR_DB)) == SEG_ATTR_L;
+    bool bits = !long_mode(c) || (t->code.attr & (SEG_ATTR_L | SEG_ATTR_DB)) == SEG_ATTR_L;
     if (!attr_is_code(t->code.attr) || !level || !bits)
         return selector_fault(c, VEC_GP, t->selector);
     if (!attr_present(t->code.attr))
@@ -263,7 +262,8 @@ bool return_stack_checks(struct vcpu *c, uint16_t selector, unsigned cpl, bool t
     return attr_present(d->attr) || selector_fault(c, VEC_SS, selector);
 }
 
-void return_stack_set(struct vcpu *c, uint16_t selector, const struct descriptor *d, uint64_t sp)
+void return_stack_set(struct vcpu *c, uint16_t selector, const struct descriptor *d,
+                      uint64_t sp)
 {
     bool to_64bit = long_mode(c) && (c->seg[SEG_CS].attr & SEG_ATTR_L);
     if (selector_null(selector))

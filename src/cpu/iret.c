@@ -36,8 +36,8 @@ static enum weir_stop iret_real(struct vcpu *c, unsigned opsize)
     return STOP_BOUNDARY;
 }
 
-/* IRET within virtual-8086 mode: IOPL and VM stay; with IOPL < 3 only by CR4.VME, and then IF is
- * the program's VIF. */
+/* IRET within virtual-8086 mode: IOPL and VM stay; with IOPL < 3 only by CR4.VME, and then IF
+ * is the program's VIF. */
 static enum weir_stop iret_v86(struct vcpu *c, unsigned opsize)
 {
     struct stack s;
@@ -83,10 +83,10 @@ static enum weir_stop iret_to_v86(struct vcpu *c, struct stack *s, const uint64_
     c->rip = first[0];
     c->gpr[RSP] = rest[0];
     c->cpl = 3;
-    cpu_set_rflags(c, (first[2] & (FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL |
-                                   FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_VIF |
-                                   FLAG_VIP | FLAG_ID)) |
-                          FLAG_FIXED);
+    cpu_set_rflags(
+        c, (first[2] & (FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT |
+                        FLAG_RF | FLAG_VM | FLAG_AC | FLAG_VIF | FLAG_VIP | FLAG_ID)) |
+               FLAG_FIXED);
     cpu_mode_update(c);
     return STOP_BOUNDARY;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * msr.c - model-specific registers: one table of those that are a plain field of the vCPU, and a
- * switch for those that do something. What the model does not have, or nobody knows, is #GP.
+ * msr.c - model-specific registers: one table of those that are a plain field of the vCPU, and
+ * a switch for those that do something. What the model does not have, or nobody knows, is #GP.
  *
  * Registers that operating systems touch without asking CPUID read as a constant and swallow
  * writes (`fixed`), as hypervisors commonly let them.
@@ -20,7 +20,9 @@ struct msr_field {
     uint8_t flags;
 };
 #define FIELD(msr, member, feature, flags)                                                     \
-    {msr, offsetof(struct vcpu, member), feature, flags}
+    {                                                                                          \
+        msr, offsetof(struct vcpu, member), feature, flags                                     \
+    }
 
 static const struct msr_field fields[] = {
     FIELD(0x174, sysenter_cs, ISA_SEP, MSR_32BIT),
@@ -41,25 +43,25 @@ struct msr_fixed {
     uint64_t value;
 };
 static const struct msr_fixed fixed[] = {
-    {0x000, 0x001, 0},          /* P5_MC_ADDR, P5_MC_TYPE */
-    {0x017, 0x017, 0},          /* PLATFORM_ID */
-    {0x02a, 0x02a, 0},          /* EBL_CR_POWERON */
-    {0x02c, 0x02c, 1 << 24},    /* EBC_FREQUENCY_ID */
-    {0x034, 0x034, 0},          /* SMI_COUNT */
-    {0x03a, 0x03a, 1},          /* FEATURE_CONTROL: locked, no VMX */
-    {0x079, 0x079, 0},          /* BIOS_UPDT_TRIG */
-    {0x088, 0x08a, 0},          /* BBL_CR_D0-D2 */
-    {0x0c1, 0x0c2, 0},          /* PMC0, PMC1 */
-    {0x0cd, 0x0cd, 3},          /* FSB_FREQ */
-    {0x0ce, 0x0ce, 0},          /* PLATFORM_INFO */
-    {0x0fe, 0x0fe, 0x508},      /* MTRRCAP: 8 variable, fixed, WC */
-    {0x116, 0x11e, 0},          /* BBL_CR_* */
-    {0x140, 0x140, 0},          /* MISC_FEATURES_ENABLES */
-    {0x186, 0x187, 0},          /* PERFEVTSEL0, 1 */
-    {0x198, 0x19c, 0},          /* PERF_STATUS ... THERM_STATUS */
-    {0x1c9, 0x1c9, 0},          /* LASTBRANCH_TOS */
-    {0x1db, 0x1de, 0},          /* LASTBRANCH, LASTINT */
-    {0x600, 0x600, 0},          /* DS_AREA */
+    {0x000, 0x001, 0},           /* P5_MC_ADDR, P5_MC_TYPE */
+    {0x017, 0x017, 0},           /* PLATFORM_ID */
+    {0x02a, 0x02a, 0},           /* EBL_CR_POWERON */
+    {0x02c, 0x02c, 1 << 24},     /* EBC_FREQUENCY_ID */
+    {0x034, 0x034, 0},           /* SMI_COUNT */
+    {0x03a, 0x03a, 1},           /* FEATURE_CONTROL: locked, no VMX */
+    {0x079, 0x079, 0},           /* BIOS_UPDT_TRIG */
+    {0x088, 0x08a, 0},           /* BBL_CR_D0-D2 */
+    {0x0c1, 0x0c2, 0},           /* PMC0, PMC1 */
+    {0x0cd, 0x0cd, 3},           /* FSB_FREQ */
+    {0x0ce, 0x0ce, 0},           /* PLATFORM_INFO */
+    {0x0fe, 0x0fe, 0x508},       /* MTRRCAP: 8 variable, fixed, WC */
+    {0x116, 0x11e, 0},           /* BBL_CR_* */
+    {0x140, 0x140, 0},           /* MISC_FEATURES_ENABLES */
+    {0x186, 0x187, 0},           /* PERFEVTSEL0, 1 */
+    {0x198, 0x19c, 0},           /* PERF_STATUS ... THERM_STATUS */
+    {0x1c9, 0x1c9, 0},           /* LASTBRANCH_TOS */
+    {0x1db, 0x1de, 0},           /* LASTBRANCH, LASTINT */
+    {0x600, 0x600, 0},           /* DS_AREA */
     {0xc0010000, 0xc0010007, 0}, /* K7 performance counters */
     {0xc0010010, 0xc0010010, 0}, /* SYSCFG */
     {0xc0010015, 0xc0010015, 0}, /* HWCR */
@@ -70,7 +72,7 @@ static const struct msr_fixed fixed[] = {
     {0xc0010058, 0xc0010058, 0}, /* MMIO_CONF_BASE */
     {0xc0010061, 0xc0010063, 0}, /* PSTATE_* */
     {0xc0010064, 0xc001006b, 0},
-    {0xc0010111, 0xc0010113, 0}, /* SMBASE, TSEG */
+    {0xc0010111, 0xc0010113, 0},    /* SMBASE, TSEG */
     {0xc0010114, 0xc0010114, 0x18}, /* VM_CR: SVM disabled and locked */
     {0xc0010117, 0xc0010117, 0},
     {0xc0010140, 0xc0010141, 0}, /* OSVW */
@@ -84,8 +86,8 @@ static const struct msr_fixed fixed[] = {
 static const struct msr_field *find_field(const struct vcpu *c, uint32_t msr)
 {
     for (unsigned k = 0; k < ARRAY_SIZE(fields); k++)
-        if (fields[k].msr == msr && (fields[k].feature == ISA_BASE ||
-                                     cpu_has(c, fields[k].feature)))
+        if (fields[k].msr == msr &&
+            (fields[k].feature == ISA_BASE || cpu_has(c, fields[k].feature)))
             return &fields[k];
     return NULL;
 }
@@ -100,9 +102,8 @@ static const struct msr_fixed *find_fixed(uint32_t msr)
 
 static bool is_apic(const struct vcpu *c, uint32_t msr)
 {
-    return cpu_has(c, ISA_APIC) &&
-           (msr == 0x1b || (msr >= 0x800 && msr <= 0x8ff) ||
-            (msr == 0x6e0 && cpu_has(c, ISA_TSC_DEADLINE)));
+    return cpu_has(c, ISA_APIC) && (msr == 0x1b || (msr >= 0x800 && msr <= 0x8ff) ||
+                                    (msr == 0x6e0 && cpu_has(c, ISA_TSC_DEADLINE)));
 }
 
 static bool apic_access(struct vcpu *c, uint32_t msr, uint64_t *value, bool write)
@@ -153,7 +154,8 @@ static bool mtrr_variable_ok(const struct vcpu *c, uint32_t msr, uint64_t value)
 {
     if (value >> cpu_phys_bits(c))
         return false;
-    return msr & 1 ? !(value & 0x7ff) : memory_type_ok((uint8_t)value, false) && !(value & 0xf00);
+    return msr & 1 ? !(value & 0x7ff)
+                   : memory_type_ok((uint8_t)value, false) && !(value & 0xf00);
 }
 
 static bool mtrr_read(struct vcpu *c, uint32_t msr, uint64_t *value)
@@ -191,7 +193,7 @@ static bool mtrr_write(struct vcpu *c, uint32_t msr, uint64_t value)
 /* ---- machine check ---- */
 
 #define MC_BANKS 10u
-#define MCG_CAP (MC_BANKS | 1u << 8) /* MCG_CTL present */
+#define MCG_CAP  (MC_BANKS | 1u << 8) /* MCG_CTL present */
 
 static uint64_t *mc_bank(struct vcpu *c, uint32_t msr)
 {

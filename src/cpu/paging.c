@@ -10,14 +10,14 @@
 #include "cpu/cpuid.h"
 #include "cpu/tlb.h"
 
-#define PTE_P BIT64(0)
-#define PTE_RW BIT64(1)
-#define PTE_US BIT64(2)
-#define PTE_A BIT64(5)
-#define PTE_D BIT64(6)
-#define PTE_PS BIT64(7)
-#define PTE_G BIT64(8)
-#define PTE_NX BIT64(63)
+#define PTE_P       BIT64(0)
+#define PTE_RW      BIT64(1)
+#define PTE_US      BIT64(2)
+#define PTE_A       BIT64(5)
+#define PTE_D       BIT64(6)
+#define PTE_PS      BIT64(7)
+#define PTE_G       BIT64(8)
+#define PTE_NX      BIT64(63)
 #define PTE_ADDRESS 0x000ffffffffff000ull
 
 enum walk_result { WALK_OK, WALK_NOT_PRESENT, WALK_RESERVED };
@@ -28,7 +28,10 @@ static uint64_t reserved_physical(const struct vcpu *c)
     return ((1ull << 52) - 1) & ~((1ull << cpu_phys_bits(c)) - 1);
 }
 
-static bool nx_enabled(const struct vcpu *c) { return c->efer & EFER_NXE; }
+static bool nx_enabled(const struct vcpu *c)
+{
+    return c->efer & EFER_NXE;
+}
 
 static void walk_combine(struct walk *w, uint64_t entry)
 {
@@ -166,8 +169,7 @@ static uint8_t permitted(const struct vcpu *c, const struct walk *w, enum tlb_ki
 {
     bool user = kind == TLB_USER || kind == TLB_USER_ALIGNED;
     uint8_t access = 0;
-    bool data = user ? w->user
-                     : !(w->user && (c->cr4 & CR4_SMAP) && kind != TLB_SUPER_AC);
+    bool data = user ? w->user : !(w->user && (c->cr4 & CR4_SMAP) && kind != TLB_SUPER_AC);
     if (data)
         access |= ACCESS_READ;
     if (data && (w->writable || (!user && !(c->cr0 & CR0_WP))))
@@ -210,12 +212,12 @@ static bool entry_set_bits(struct vcpu *c, uint64_t gpa, uint64_t seen, uint64_t
         return true;
     void *host = p->host + (gpa & 0xfff);
     uint32_t seen32 = (uint32_t)seen;
-    bool done = size == 8 ? __atomic_compare_exchange_n((uint64_t *)host, &seen, seen | bits,
-                                                        false, __ATOMIC_SEQ_CST,
-                                                        __ATOMIC_RELAXED)
-                          : __atomic_compare_exchange_n((uint32_t *)host, &seen32,
-                                                        seen32 | (uint32_t)bits, false,
-                                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+    bool done =
+        size == 8
+            ? __atomic_compare_exchange_n((uint64_t *)host, &seen, seen | bits, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
+            : __atomic_compare_exchange_n((uint32_t *)host, &seen32, seen32 | (uint32_t)bits,
+                                          false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
     if (done && p->tag && (__atomic_load_n(p->tag, __ATOMIC_RELAXED) & RAM_CODE))
         blocks_invalidate(c, gpa, size);
     return done;

@@ -165,8 +165,7 @@ bool segment_load(struct vcpu *c, unsigned seg, uint16_t selector)
         return true;
     }
     if (selector_null(selector)) {
-        if (seg == SEG_SS &&
-            !(cpu_is_64bit(c) && c->cpl != 3 && (selector & 3) == c->cpl)) {
+        if (seg == SEG_SS && !(cpu_is_64bit(c) && c->cpl != 3 && (selector & 3) == c->cpl)) {
             raise_gp0(c);
             return false;
         }
@@ -307,7 +306,8 @@ bool frame_push(struct vcpu *c, struct stack *s, unsigned width, const uint64_t 
     return true;
 }
 
-bool frame_pop(struct vcpu *c, struct stack *s, unsigned width, uint64_t *values, unsigned count)
+bool frame_pop(struct vcpu *c, struct stack *s, unsigned width, uint64_t *values,
+               unsigned count)
 {
     uint64_t sp = s->sp & s->mask, linear;
     for (unsigned k = 0; k < count; k++) {

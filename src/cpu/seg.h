@@ -148,5 +148,8 @@ enum weir_stop task_switch(struct vcpu *c, uint16_t selector, enum task_source s
 
 /* ---- deliver.c: one event through IVT or IDT, at c->rip. Results as task_switch. ---- */
 enum weir_stop event_deliver(struct vcpu *c, const struct x86_fault *event);
+/* ---- exceptions.c: INT n, INT3, INTO, INT1. Results as of an op. ---- */
+enum weir_stop software_interrupt(struct vcpu *c, const struct insn *i, unsigned vector,
+                                  enum fault_kind kind);
 
 #endif

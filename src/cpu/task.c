@@ -3,9 +3,9 @@
  * task.c - hardware task switch (SDM Vol. 3A 8.3).
  *
  * Three parts. Up to the commit point everything is read and every page that will be written is
- * probed, so a fault happens in the old task with nothing changed. Then both TSSs and descriptors
- * are written and the registers are loaded; segment descriptors are checked last, and what is
- * wrong with them is a fault of the new task (STOP_TRAP).
+ * probed, so a fault happens in the old task with nothing changed. Then both TSSs and
+ * descriptors are written and the registers are loaded; segment descriptors are checked last,
+ * and what is wrong with them is a fault of the new task (STOP_TRAP).
  */
 #include "cpu/control.h"
 #include "cpu/seg.h"
@@ -21,10 +21,22 @@ struct task {
 };
 
 /* Order of the general registers in a TSS is that of their numbers. */
-static unsigned eip_at(bool wide) { return wide ? 0x20 : 0x0e; }
-static unsigned flags_at(bool wide) { return wide ? 0x24 : 0x10; }
-static unsigned gpr_at(bool wide, unsigned n) { return wide ? 0x28 + 4 * n : 0x12 + 2 * n; }
-static unsigned seg_at(bool wide, unsigned n) { return wide ? 0x48 + 4 * n : 0x22 + 2 * n; }
+static unsigned eip_at(bool wide)
+{
+    return wide ? 0x20 : 0x0e;
+}
+static unsigned flags_at(bool wide)
+{
+    return wide ? 0x24 : 0x10;
+}
+static unsigned gpr_at(bool wide, unsigned n)
+{
+    return wide ? 0x28 + 4 * n : 0x12 + 2 * n;
+}
+static unsigned seg_at(bool wide, unsigned n)
+{
+    return wide ? 0x48 + 4 * n : 0x22 + 2 * n;
+}
 
 /* ---- before the commit point ---- */
 

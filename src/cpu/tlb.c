@@ -2,22 +2,22 @@
 /*
  * tlb.c - software TLBs and the cache of physical pages. See tlb.h.
  *
- * Semantics. An address space is a PCID (0 while CR4.PCIDE is off). MOV to CR3 without PCIDs drops
- * what is not global, as the SDM says (Vol. 3A 4.10.4.1); bit maps of used entries make that cost
- * what was used, not the size of the table. Global translations live in each space separately and
- * are dropped in all of them.
+ * Semantics. An address space is a PCID (0 while CR4.PCIDE is off). MOV to CR3 without PCIDs
+ * drops what is not global, as the SDM says (Vol. 3A 4.10.4.1); bit maps of used entries make
+ * that cost what was used, not the size of the table. Global translations live in each space
+ * separately and are dropped in all of them.
  *
- * A tag with TLB_SLOW says: the access is permitted, the physical page is known, but it must not
- * be made through the addend (MMIO, ROM, code page, watched page).
+ * A tag with TLB_SLOW says: the access is permitted, the physical page is known, but it must
+ * not be made through the addend (MMIO, ROM, code page, watched page).
  */
 #include "cpu/tlb.h"
 
 #include <stdlib.h>
 
-#define SPACES 8u
+#define SPACES       8u
 #define PHYS_ENTRIES 512u
-#define PAGE_MASK (~0xfffull)
-#define EMPTY (~0ull)
+#define PAGE_MASK    (~0xfffull)
+#define EMPTY        (~0ull)
 
 struct space {
     struct tlb_table table[TLB_KINDS];
@@ -84,6 +84,8 @@ uint64_t phys_read(struct vcpu *c, uint64_t gpa, unsigned size)
     pthread_mutex_lock(c->device_lock);
     uint64_t value = bus_read(c->mem, gpa, size);
     pthread_mutex_unlock(c->device_lock);
+    if (c->exit.pending && !c->exit.is_write)
+        c->exit.pending = false; /* a page walk waits for nobody's answer */
     return value;
 }
 
@@ -220,9 +222,8 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
     unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
     struct tlb_entry *e = &table->entry[n];
     const struct phys_page *p = phys_lookup(c, t->gpa);
-    uint64_t slow_data = !p->host || kind == TLB_USER_ALIGNED || debug_watches_page(c, page)
-                             ? TLB_SLOW
-                             : 0;
+    uint64_t slow_data =
+        !p->host || kind == TLB_USER_ALIGNED || debug_watches_page(c, page) ? TLB_SLOW : 0;
     uint64_t slow_write = slow_data;
     if (p->read_only || (p->tag && (__atomic_load_n(p->tag, __ATOMIC_ACQUIRE) & RAM_CODE)))
         slow_write = TLB_SLOW;
@@ -243,7 +244,9 @@ bool tlb_translate(struct vcpu *c, uint64_t linear, enum access access, enum tlb
     struct tlb_table *table = tlb_table(c, kind);
     unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
     const struct tlb_entry *e = &table->entry[n];
-    uint64_t tag = access == ACCESS_READ ? e->read : access == ACCESS_WRITE ? e->write : e->execute;
+    uint64_t tag = access == ACCESS_READ    ? e->read
+                   : access == ACCESS_WRITE ? e->write
+                                            : e->execute;
     if (tag != EMPTY && (tag & PAGE_MASK) == (linear & PAGE_MASK)) {
         *gpa = (table->gpa[n] & PAGE_MASK) | (linear & 0xfff);
         return true;
@@ -273,7 +276,10 @@ void tlb_flush_all(struct vcpu *c)
     phys_forget(c->spaces);
 }
 
-void tlb_flush_non_global(struct vcpu *c) { space_flush(c->spaces->current, false); }
+void tlb_flush_non_global(struct vcpu *c)
+{
+    space_flush(c->spaces->current, false);
+}
 
 void tlb_flush_pcid(struct vcpu *c, unsigned pcid, bool and_global)
 {
