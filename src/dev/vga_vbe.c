@@ -65,6 +65,8 @@ static void set_window(struct vga *v)
     if (!vga_vbe_on(v))
         return;
     v->gfx[6] = (uint8_t)((v->gfx[6] & ~0x0e) | 0x05);
+    v->gfx[1] = v->gfx[3] = 0;
+    v->gfx[8] = 0xff;
     v->misc |= 2;
     if (v->vbe[VBE_BPP] == 4) {
         v->seq[4] = 0x06;
