@@ -136,10 +136,10 @@ static bool translate(struct i8042 *s, uint8_t *byte)
         s->released = 0x80;
         return false;
     }
-    if (*byte < 128)
-        *byte = translation[*byte] | s->released;
-    else if (*byte == 0x83 || *byte == 0x84)
-        *byte = (*byte == 0x83 ? 0x41 : 0x54) | s->released;
+    if (*byte >= 128 && *byte != 0x83 && *byte != 0x84)
+        return true; /* a prefix or an answer */
+    uint8_t code = *byte == 0x83 ? 0x41 : *byte == 0x84 ? 0x54 : translation[*byte];
+    *byte = code | s->released;
     s->released = 0;
     return true;
 }

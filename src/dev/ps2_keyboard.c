@@ -29,7 +29,7 @@ enum {
 
 bool ps2_push(struct ps2_queue *q, const uint8_t *bytes, unsigned count)
 {
-    if (count > PS2_QUEUE_BYTES - q->count)
+    if (count + q->count > PS2_QUEUE_BYTES)
         return false;
     for (unsigned i = 0; i < count; i++)
         q->bytes[(q->first + q->count++) % PS2_QUEUE_BYTES] = bytes[i];
