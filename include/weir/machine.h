@@ -52,7 +52,7 @@ WEIR_API size_t weir_char_feed(weir *vm, weir_char *chr, const uint8_t *data, si
 /* Text for the user about where it is ("/dev/pts/3"). */
 WEIR_API const char *weir_char_where(const weir_char *chr);
 /* A break on the line, host to guest (Linux: magic SysRq). */
-WEIR_API void weir_char_break(weir_char *chr);
+WEIR_API void weir_char_break(weir *vm, weir_char *chr);
 /* Serial port n (0-3), parallel-style debug console: what -serial and -debugcon do. */
 WEIR_API int weir_serial_set(weir *vm, unsigned n, weir_char *chr);
 WEIR_API int weir_debugcon_set(weir *vm, weir_char *chr);

@@ -213,6 +213,13 @@ size_t weir_char_feed(weir *vm, weir_char *chr, const uint8_t *data, size_t leng
     return taken_bytes;
 }
 
+void weir_char_break(weir *vm, weir_char *chr)
+{
+    pthread_mutex_lock(&vm->device_lock);
+    char_break(chr);
+    pthread_mutex_unlock(&vm->device_lock);
+}
+
 const char *weir_char_where(const weir_char *chr)
 {
     return char_where(chr);

@@ -119,7 +119,7 @@ static void info_roms(weir *vm, struct weir_text *out)
 static void info_chardev(weir *vm, struct weir_text *out)
 {
     for (struct char_node *n = vm->chars; n; n = n->next)
-        weir_textf(out, "%s: filename=%s\n", char_id(n->chr), char_where(n->chr));
+        char_describe(n->chr, out);
 }
 
 static void info_qtree(weir *vm, struct weir_text *out)

@@ -260,11 +260,10 @@ bool char_connected(const struct weir_char *chr)
 
 void char_describe(const struct weir_char *chr, struct weir_text *out)
 {
-    weir_textf(out, "%s: %s%s, %llu bytes in, %llu out", chr->id, chr->where,
-               chr->connected ? "" : " (not connected)", (unsigned long long)chr->read_bytes,
-               (unsigned long long)chr->written_bytes);
+    weir_textf(out, "%s: filename=%s%s", chr->id, chr->where,
+               chr->connected || chr->kind == CHAR_NULL ? "" : " (not connected)");
     if (chr->dropped_bytes)
-        weir_textf(out, ", %llu dropped", (unsigned long long)chr->dropped_bytes);
+        weir_textf(out, ", %llu bytes dropped", (unsigned long long)chr->dropped_bytes);
     weir_textf(out, "\n");
 }
 

@@ -114,8 +114,8 @@ static void escape_command(struct console *c, uint8_t key)
         c->line_start = false;
         break;
     case 'b':
-        if (c->chr)
-            weir_char_break(c->chr);
+        if (vm && c->chr)
+            weir_char_break(vm, c->chr);
         break;
     case 'c':
         focus_monitor(c, !c->monitor_focus);
