@@ -33,7 +33,7 @@ struct cpu_model {
     uint8_t phys_bits, linear_bits;
     uint64_t features[(ISA_COUNT + 63) / 64];
     uint64_t xcr0_mask; /* what XSETBV may set */
-    /* Where c->fpu.image holds each component, whether or not the guest may use it. */
+    /* Layout of the guest's XSAVE area; size 0: the host does not have the component. */
     struct xsave_component xsave[XCOMP_COUNT];
 };
 

@@ -64,10 +64,25 @@ enum fault_kind { FAULT_EXCEPTION, FAULT_SOFTWARE_INT, FAULT_INT3_INTO, FAULT_IC
                   FAULT_EXTERNAL, FAULT_NMI,
                   FAULT_RETRY /* no fault: see vcpu.exit.pending; becomes STOP_RETRY */ };
 
-/* x87/SSE/AVX/AVX-512 state: the image that XSAVE (standard format) would store. */
-#define FPU_IMAGE_BYTES 2816 /* legacy 512 + header 64 + AVX 256 + ... up to PKRU, host layout */
+/* x87/SSE/AVX/AVX-512 state. What is above a register's supported width is zero. The FXSAVE64
+ * image holds x87 state only: its XMM part, pointers and MXCSR are scratch of host code. ES and B of
+ * the status word always agree with flags and masks, so loading it never makes the host trap. */
 struct fpu_state {
-    _Alignas(64) uint8_t image[4096];
+    _Alignas(64) uint8_t zmm[32][64];
+    struct {
+        uint16_t fcw, fsw;
+        uint8_t ftw, reserved1; /* abridged tags, by physical register: 1 = not empty */
+        uint16_t scratch_fop;
+        uint64_t scratch_fip, scratch_fdp;
+        uint32_t scratch_mxcsr, scratch_mxcsr_mask;
+        uint8_t st[8][16]; /* ST0 first */
+        uint8_t scratch[352];
+    } fx;
+    uint64_t k[8];
+    uint32_t mxcsr;
+    uint16_t fop, fcs, fds;
+    uint64_t fip, fdp;
+    bool ferr; /* FERR# is asserted */
 };
 
 /* How the CPU reaches the interrupt controllers; filled by the board. Device lock held. */
