@@ -9,8 +9,8 @@
  * saved image (only a later x87 instruction would trap, and none runs on the host then).
  * Faults of memory operands are found before the instruction runs.
  *
- * Code is never writable and executable through the same mapping. Thunks live until the arena is
- * full; then all go at once and `generation` makes the references in insn.engine stale.
+ * Code is never writable and executable through the same mapping. Thunks live until the arena
+ * is full; then all go at once and `generation` makes the references in insn.engine stale.
  */
 #include "cpu/interp/hostexec.h"
 
@@ -291,8 +291,8 @@ static enum weir_stop run_plain(struct vcpu *c, const struct insn *i, const stru
 
 /*
  * Some guest masks are clear: run on a copy, so that nothing changes if there is an exception.
- * Exceptions found before computing (IE, DE, ZE) hide those found after it. A tiny result with UE
- * unmasked is an underflow even if it is exact, which shows only with FTZ set.
+ * Exceptions found before computing (IE, DE, ZE) hide those found after it. A tiny result with
+ * UE unmasked is an underflow even if it is exact, which shows only with FTZ set.
  */
 static enum weir_stop run_unmasked(struct vcpu *c, const struct insn *i, const struct thunk *t,
                                    struct memory_operand *m)
