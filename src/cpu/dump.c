@@ -107,38 +107,31 @@ static void dump_system(const struct vcpu *c, struct weir_text *out)
 
 /* ---- x87 and vector registers ---- */
 
-static uint64_t image64(const struct vcpu *c, unsigned offset)
-{
-    return load_le(c->fpu.image + offset, 8);
-}
-
 static void dump_vectors(const struct vcpu *c, struct weir_text *out)
 {
-    const struct xsave_component *avx = &c->model->xsave[XCOMP_AVX];
     unsigned count = cpu_is_64bit(c) ? 16 : 8;
-    bool ymm = (c->xcr0 & XCR0_AVX) && avx->size;
+    bool ymm = c->xcr0 & XCR0_AVX;
     for (unsigned n = 0; n < count; n++) {
-        ull low = image64(c, 160 + 16 * n), high = image64(c, 168 + 16 * n);
+        ull part[4];
+        memcpy(part, c->fpu.zmm[n], sizeof part);
         if (ymm)
-            put(out, "YMM%02u=%016llx %016llx %016llx %016llx\n", n,
-                (ull)image64(c, avx->offset + 16 * n + 8),
-                (ull)image64(c, avx->offset + 16 * n), high, low);
+            put(out, "YMM%02u=%016llx %016llx %016llx %016llx\n", n, part[3], part[2], part[1],
+                part[0]);
         else
-            put(out, "XMM%02u=%016llx %016llx%s", n, high, low, n & 1 ? "\n" : " ");
+            put(out, "XMM%02u=%016llx %016llx%s", n, part[1], part[0], n & 1 ? "\n" : " ");
     }
 }
 
 static void dump_fpu(const struct vcpu *c, struct weir_text *out)
 {
-    const uint8_t *image = c->fpu.image;
-    uint32_t status = (uint32_t)load_le(image + 2, 2);
-    unsigned top = status >> 11 & 7;
-    put(out, "FCW=%04x FSW=%04x [ST=%u] FTW=%02x MXCSR=%08x\n", (uint32_t)load_le(image, 2),
-        status, top, image[4], (uint32_t)load_le(image + 24, 4));
+    const struct fpu_state *f = &c->fpu;
+    unsigned top = f->fx.fsw >> 11 & 7;
+    put(out, "FCW=%04x FSW=%04x [ST=%u] FTW=%02x MXCSR=%08x\n", f->fx.fcw, f->fx.fsw, top,
+        f->fx.ftw, f->mxcsr);
     for (unsigned n = 0; n < 8; n++) {
-        unsigned at = 32 + 16 * ((n - top) & 7);
-        put(out, "FPR%u=%016llx %04x%s", n, (ull)image64(c, at),
-            (uint32_t)load_le(image + at + 8, 2), n & 1 ? "\n" : " ");
+        const uint8_t *st = f->fx.st[(n - top) & 7];
+        put(out, "FPR%u=%016llx %04x%s", n, (ull)load_le(st, 8), (uint32_t)load_le(st + 8, 2),
+            n & 1 ? "\n" : " ");
     }
     dump_vectors(c, out);
 }
