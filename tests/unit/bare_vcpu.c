@@ -19,18 +19,6 @@ __attribute__((weak)) int blocks_init(struct vcpu *c)
     return 0;
 }
 __attribute__((weak)) void blocks_fini(struct vcpu *c) {}
-__attribute__((weak)) int hostexec_init(struct vcpu *c, struct err *err)
-{
-    return 0;
-}
-__attribute__((weak)) void hostexec_fini(struct vcpu *c) {}
-__attribute__((weak)) void fpu_reset(struct vcpu *c)
-{
-    memset(c->fpu.image, 0, sizeof(c->fpu.image));
-    store_le(c->fpu.image, 0x37f, 2);
-    store_le(c->fpu.image + 24, 0x1f80, 4);
-}
-
 static uint64_t mmio_read(void *state, uint64_t offset, unsigned size)
 {
     struct bare *b = state;
