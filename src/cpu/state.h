@@ -177,6 +177,9 @@ struct vcpu {
     uint32_t deliveries_logged; /* number of the next "int" entry in the log */
     uint64_t insn_limit;   /* leave when instructions reaches it (budget) */
     struct block_cache *blocks;
+    /* -d in_asm: told of every block when it is decoded; set by the board, may be NULL. */
+    void (*trace_block)(struct vcpu *c, uint64_t linear, const struct insn *insns,
+                        unsigned count);
     struct host_exec *host;
     struct address_spaces *spaces;
     const struct cpu_model *model;

@@ -4,9 +4,9 @@
  *
  * Order of checks: I/O permission, then memory, then the port, because a port access cannot be
  * undone. A port that nobody serves may need an answer of the embedder: c->exit.pending is then
- * set, a read waits for it (STOP_RETRY) and a write is complete (STOP_EXIT). Devices may raise
- * interrupts, move memory or stop the machine, so a block ends behind a port access if anything
- * is pending.
+ * set and a read waits for it (STOP_RETRY); a write is complete and has set `attention`.
+ * Devices may raise interrupts, move memory or stop the machine, so a block ends behind a port
+ * access if anything is pending.
  */
 #include "cpu/interp/operands.h"
 
@@ -33,8 +33,6 @@ static void port_write(struct vcpu *c, unsigned port, unsigned size, uint64_t v)
 }
 static enum weir_stop after_port(struct vcpu *c)
 {
-    if (c->exit.pending)
-        return STOP_EXIT;
     return attention_due(c) ? STOP_BOUNDARY : STOP_NEXT;
 }
 
@@ -50,7 +48,7 @@ enum weir_stop op_in(struct vcpu *c, const struct insn *i)
     if (!io_permitted(c, port, size))
         return STOP_FAULT;
     uint64_t v = port_read(c, port, size);
-    if (c->exit.pending)
+    if (c->exit.pending && !c->exit.is_write)
         return STOP_RETRY;
     reg_set(c, RAX, size, v);
     return after_port(c);
@@ -83,7 +81,7 @@ static enum weir_stop in_element(struct vcpu *c, const struct insn *i, unsigned 
     if (!mem_probe(c, SEG_ES, offset, size, ACCESS_WRITE))
         return STOP_FAULT;
     uint64_t v = port_read(c, (uint16_t)c->gpr[RDX], size);
-    if (c->exit.pending)
+    if (c->exit.pending && !c->exit.is_write)
         return STOP_RETRY;
     if (!mem_store(c, SEG_ES, offset, size, v))
         return STOP_FAULT;
@@ -120,8 +118,6 @@ static enum weir_stop port_string(struct vcpu *c, const struct insn *i, element_
         reg_addr_set(c, RCX, i, left);
         if (left == 0)
             return stop;
-        if (stop == STOP_EXIT)
-            return STOP_RETRY; /* told, and the rest runs on re-entry */
         if (stop != STOP_NEXT)
             return STOP_REPEAT;
     }

@@ -13,6 +13,12 @@
 
 #define MAX_ELEMENTS 4096u
 
+/* TF traps behind every iteration, data breakpoints behind the one that hits. */
+static uint64_t iterations_at_once(const struct vcpu *c)
+{
+    return c->mode & (MODE_TF | MODE_DEBUG) ? 1 : MAX_ELEMENTS;
+}
+
 static bool is_backward(const struct vcpu *c)
 {
     return c->rflags_rest & FLAG_DF;
@@ -223,7 +229,7 @@ static enum weir_stop string_run(struct vcpu *c, const struct insn *i, string_fn
     bool ended = false;
     if (!(i->prefixes & (PFX_REP | PFX_REPNE)))
         return some(c, i, 1, &ended) ? STOP_NEXT : STOP_FAULT;
-    uint64_t left = reg_addr(c, RCX, i), budget = MAX_ELEMENTS;
+    uint64_t left = reg_addr(c, RCX, i), budget = iterations_at_once(c);
     while (left) {
         uint64_t done = some(c, i, left < budget ? left : budget, &ended);
         if (done == 0)

@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * blocks.c - finds, decodes and drops blocks. See blocks.h.
+ *
+ * Self-modifying code. A page from which code was taken is tagged RAM_CODE, which sends writes
+ * to the slow path and that to blocks_invalidate(). Per page a bit map of 64-byte lines that
+ * hold code tells at once whether a write matters: data beside code is common in small systems.
+ * The tag goes when the last block of the page does. The running block cannot be stopped at
+ * once: its next instruction is patched to leave it (blocks_leave), so the fast loop pays
+ * nothing for this.
+ */
+#include "cpu/interp/blocks.h"
+#include "cpu/interp/ops.h"
+#include "cpu/tlb.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define ARENA_BYTES (16u << 20)
+#define BLOCK_MAX   (sizeof(struct block) + (BLOCK_INSNS + 1) * sizeof(struct insn) + BLOCK_BYTES)
+#define LINE_LOG2   6
+
+struct code_page {
+    uint64_t page;  /* physical */
+    uint64_t lines; /* that hold code */
+    struct block *blocks;
+    uint8_t *tag; /* NULL: not tagged */
+    struct code_page *next;
+};
+
+/* ---- life ---- */
+
+/* Tags stay: a write to a tagged page without code clears its tag. */
+static void flush_now(struct block_cache *blocks)
+{
+    for (unsigned k = 0; k < JUMP_ENTRIES; k++)
+        blocks->jump[k] = (struct jump_entry){0, &blocks->nowhere};
+    memset(blocks->hash, 0, sizeof(blocks->hash));
+    memset(blocks->pages, 0, sizeof(blocks->pages));
+    blocks->used = 0;
+    blocks->left = NULL;
+    blocks->flush_wanted = false;
+}
+
+int blocks_init(struct vcpu *c)
+{
+    size_t bytes = sizeof(struct block_cache) + BLOCK_MAX + ARENA_BYTES + 64;
+    /* From the kernel directly: what is never touched costs nothing. */
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return -WEIR_ENOMEM;
+    c->blocks = p;
+    uint8_t *rest = (uint8_t *)p + ((sizeof(struct block_cache) + 63) & ~(size_t)63);
+    c->blocks->uncached = (struct block *)rest;
+    c->blocks->arena = rest + ((BLOCK_MAX + 63) & ~(size_t)63);
+    c->blocks->nowhere.offset = BLOCK_DEAD;
+    flush_now(c->blocks);
+    return 0;
+}
+
+void blocks_fini(struct vcpu *c)
+{
+    if (c->blocks)
+        munmap(c->blocks, sizeof(struct block_cache) + BLOCK_MAX + ARENA_BYTES + 64);
+    c->blocks = NULL;
+}
+
+void blocks_flush(struct vcpu *c)
+{
+    if (!c->blocks)
+        return;
+    if (!c->blocks->running) {
+        flush_now(c->blocks);
+        return;
+    }
+    /* Its instructions are still in use: the next search empties the cache. */
+    c->blocks->flush_wanted = true;
+    c->blocks->running->offset = BLOCK_DEAD;
+    blocks_leave(c);
+}
+
+/* ---- leaving the running block ---- */
+
+static void unpatch(struct block_cache *blocks)
+{
+    if (blocks->left)
+        blocks->left->exec = blocks->left_exec;
+    blocks->left = NULL;
+}
+
+/* Stands in for the next instruction, which is not executed and not counted. */
+static enum weir_stop leave_block(struct vcpu *c, const struct insn *i)
+{
+    unpatch(c->blocks);
+    c->rip -= i->length;
+    c->instructions--;
+    return STOP_BOUNDARY;
+}
+
+/* Behind the last instruction of a block that runs on into the next one. */
+static enum weir_stop end_of_block(struct vcpu *c, const struct insn *i)
+{
+    c->instructions--;
+    return STOP_BRANCH;
+}
+
+static bool has_end_mark(const struct block *b)
+{
+    return b->insns[b->count].exec != NULL;
+}
+
+void blocks_leave(struct vcpu *c)
+{
+    struct block *b = c->blocks->running;
+    if (!b)
+        return;
+    uint64_t linear = c->segc[SEG_CS].base + c->rip;
+    unsigned behind = (unsigned)(linear - b->gpa) & 0xfff, at = 0, n = 0;
+    while (n < b->count && at < behind)
+        at += b->insns[n++].length;
+    if (at != behind || (n == b->count && !has_end_mark(b)))
+        return; /* it was the last one: the block ends by itself */
+    unpatch(c->blocks);
+    c->blocks->left = &b->insns[n];
+    c->blocks->left_exec = b->insns[n].exec;
+    b->insns[n].exec = leave_block;
+}
+
+/* ---- pages ---- */
+
+static struct code_page **page_slot(struct block_cache *blocks, uint64_t page)
+{
+    struct code_page **p = &blocks->pages[(page >> 12) % PAGE_ENTRIES];
+    while (*p && (*p)->page != page)
+        p = &(*p)->next;
+    return p;
+}
+
+static uint64_t lines_of(unsigned offset, unsigned bytes)
+{
+    unsigned first = offset >> LINE_LOG2, last = (offset + bytes - 1) >> LINE_LOG2;
+    return (~0ull >> (63 - (last - first))) << first;
+}
+
+/* Bytes of the block on the page: [*offset, *offset + *bytes). */
+static void part_on_page(const struct block *b, uint64_t page, unsigned *offset,
+                         unsigned *bytes)
+{
+    *offset = b->gpa & 0xfff;
+    *bytes = b->bytes;
+    if (*offset + *bytes <= 4096)
+        return;
+    if ((b->gpa & ~0xfffull) == page) {
+        *bytes = 4096 - *offset;
+    } else {
+        *bytes -= 4096 - *offset;
+        *offset = 0;
+    }
+}
+
+static void set_tag(struct vcpu *c, uint64_t page, uint8_t *tag)
+{
+    if (!(__atomic_fetch_or(tag, RAM_CODE, __ATOMIC_SEQ_CST) & RAM_CODE))
+        tlb_protect_page(c, page);
+}
+static void clear_tag(struct vcpu *c, uint64_t page, uint8_t *tag)
+{
+    __atomic_fetch_and(tag, (uint8_t)~RAM_CODE, __ATOMIC_SEQ_CST);
+    tlb_protect_page(c, page);
+}
+
+/* The record of a page that code is about to be taken from. Tagged before the code is read, so
+ * that no write in between is missed. */
+static struct code_page *track(struct vcpu *c, uint64_t page, uint8_t *tag)
+{
+    struct block_cache *blocks = c->blocks;
+    struct code_page **slot = page_slot(blocks, page);
+    if (!*slot) {
+        struct code_page *p = (struct code_page *)(blocks->arena + blocks->used);
+        blocks->used += sizeof(*p);
+        *p = (struct code_page){.page = page};
+        *slot = p;
+    }
+    if (tag && !(*slot)->tag) {
+        (*slot)->tag = tag;
+        set_tag(c, page, tag);
+    }
+    return *slot;
+}
+
+static unsigned link_index(const struct block *b, uint64_t page)
+{
+    return (b->gpa & ~0xfffull) == page ? 0 : 1;
+}
+
+static void page_add(struct code_page *p, struct block *b)
+{
+    unsigned offset, bytes;
+    part_on_page(b, p->page, &offset, &bytes);
+    p->lines |= lines_of(offset, bytes);
+    b->page_next[link_index(b, p->page)] = p->blocks;
+    p->blocks = b;
+}
+
+static void page_remove(struct block_cache *blocks, uint64_t page, const struct block *gone)
+{
+    struct code_page *p = *page_slot(blocks, page);
+    if (!p)
+        return;
+    uint64_t lines = 0;
+    for (struct block **b = &p->blocks; *b;) {
+        unsigned k = link_index(*b, page), offset, bytes;
+        if (*b == gone) {
+            *b = gone->page_next[k];
+            continue;
+        }
+        part_on_page(*b, page, &offset, &bytes);
+        lines |= lines_of(offset, bytes);
+        b = &(*b)->page_next[k];
+    }
+    p->lines = lines;
+}
+
+/* ---- finding ---- */
+
+static struct block **hash_slot(struct block_cache *blocks, uint64_t gpa, uint32_t mode)
+{
+    return &blocks->hash[(gpa ^ gpa >> 14 ^ mode * 0x9e5u) % HASH_ENTRIES];
+}
+
+/* The address on the second page must be the one it was decoded from. */
+static bool second_page_agrees(struct vcpu *c, const struct block *b, uint64_t linear,
+                               bool *faulted)
+{
+    uint64_t gpa, next = ((linear | 0xfff) + 1) & c->linear_mask;
+    *faulted = !paging_translate(c, next, ACCESS_EXECUTE, c->cpl, &gpa);
+    return !*faulted && gpa == b->gpa2;
+}
+
+static struct block *find(struct vcpu *c, uint64_t linear, uint64_t gpa, bool *faulted)
+{
+    *faulted = false;
+    for (struct block *b = *hash_slot(c->blocks, gpa, c->mode); b; b = b->hash_next) {
+        if (b->gpa != gpa || b->mode != c->mode)
+            continue;
+        if (b->gpa2 == NO_PAGE || second_page_agrees(c, b, linear, faulted))
+            return b;
+        if (*faulted)
+            return NULL;
+    }
+    return NULL;
+}
+
+/* ---- decoding ---- */
+
+static enum weir_stop too_long(struct vcpu *c, const struct insn *i)
+{
+    return raise_gp0(c);
+}
+
+static unsigned code_bits(const struct vcpu *c)
+{
+    return 16u << (c->mode & MODE_CODE_MASK);
+}
+
+/* Whatever sets rip, or after which going on in the block makes no sense. */
+static bool ends_block(unsigned op)
+{
+    switch (op) {
+    case OP_INVALID:
+    case OP_UD:
+    case OP_JCC:
+    case OP_JCXZ:
+    case OP_LOOP:
+    case OP_LOOPE:
+    case OP_LOOPNE:
+    case OP_JMP:
+    case OP_JMP_IND:
+    case OP_CALL:
+    case OP_CALL_IND:
+    case OP_RET:
+    case OP_JMPF:
+    case OP_JMPF_IND:
+    case OP_CALLF:
+    case OP_CALLF_IND:
+    case OP_RETF:
+    case OP_IRET:
+    case OP_INT:
+    case OP_INT1:
+    case OP_INT3:
+    case OP_SYSCALL:
+    case OP_SYSRET:
+    case OP_SYSENTER:
+    case OP_SYSEXIT:
+    case OP_HLT:
+    case OP_MWAIT:
+    case OP_STI:
+    case OP_POPF:
+    case OP_MOV_CR:
+    case OP_LMSW:
+    case OP_WRMSR:
+    case OP_INVLPG:
+    case OP_INVPCID:
+    case OP_XSETBV:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Decodes into *b from a copy of the code. False: not even one whole instruction is there. */
+static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigned available)
+{
+    unsigned at = 0, bits = code_bits(c);
+    unsigned max = c->mode & (MODE_TF | MODE_DEBUG) ? 1 : BLOCK_INSNS;
+    b->count = 0;
+    while (b->count < max) {
+        struct insn *i = &b->insns[b->count];
+        enum decode_status status = decode_insn(i, code + at, available - at, bits);
+        if (status == DECODE_TRUNCATED || (status != DECODE_OK && b->count))
+            break;
+        i->exec = NULL;
+        if (status == DECODE_TOO_LONG)
+            i->exec = too_long;
+        if (status != DECODE_OK) {
+            i->op = OP_INVALID;
+            i->length = 1; /* it only faults */
+        }
+        at += i->length;
+        b->count++;
+        if (ends_block(i->op))
+            break;
+    }
+    b->bytes = (uint16_t)at;
+    return b->count != 0;
+}
+
+/* Binds the instructions and puts the end mark and the code's bytes behind them. Returns the
+ * block's size in the arena. */
+static size_t finish(struct vcpu *c, struct block *b, uint64_t linear, const uint8_t *code)
+{
+    struct insn *end = &b->insns[b->count];
+    bool falls_through = !ends_block(end[-1].op);
+    uint8_t *bytes = (uint8_t *)(end + 1);
+    memcpy(bytes, code, b->bytes);
+    memset(end, 0, sizeof(*end));
+    end->exec = falls_through ? end_of_block : NULL;
+    for (unsigned n = 0; n < b->count; bytes += b->insns[n++].length)
+        b->insns[n].bytes = bytes;
+    if (UNLIKELY(log_on(c->log, WEIR_LOG_IN_ASM)) && c->trace_block &&
+        log_wants(c->log, linear))
+        c->trace_block(c, linear, b->insns, b->count);
+    for (unsigned n = 0; n < b->count; n++)
+        if (!b->insns[n].exec)
+            insn_bind(c, &b->insns[n]);
+    return (size_t)(bytes - (uint8_t *)b);
+}
+
+static void block_set(struct vcpu *c, struct block *b, uint64_t linear, uint64_t gpa)
+{
+    b->gpa = gpa;
+    b->gpa2 = NO_PAGE;
+    b->mode = c->mode;
+    b->offset = gpa & 0xfff;
+    b->next[0] = b->next[1] = &c->blocks->nowhere;
+    b->host = NULL;
+}
+
+/* How many bytes of code there are from rip to the segment's end, at most `max`. */
+static unsigned within_limit(const struct vcpu *c, unsigned max)
+{
+    if (cpu_is_64bit(c))
+        return max;
+    uint64_t room = c->segc[SEG_CS].limit - c->rip;
+    return room < max ? (unsigned)room + 1 : max;
+}
+
+static struct block *enter_block(struct vcpu *c, struct block *b, uint64_t linear,
+                                 const uint8_t *code)
+{
+    struct block_cache *blocks = c->blocks;
+    blocks->used += (finish(c, b, linear, code) + 63) & ~(size_t)63;
+    struct block **slot = hash_slot(blocks, b->gpa, b->mode);
+    b->hash_next = *slot;
+    *slot = b;
+    return b;
+}
+
+/* One instruction by mem_fetch: where it crosses pages, or the code cannot be kept. NULL:
+ * c->fault is filled. */
+static struct block *decode_single(struct vcpu *c, struct block *b, uint64_t linear,
+                                   uint8_t code[INSN_MAX_BYTES])
+{
+    unsigned count;
+    uint64_t gpa;
+    if (!mem_fetch(c, linear, code, &count, &gpa))
+        return NULL;
+    block_set(c, b, linear, gpa);
+    unsigned allowed = within_limit(c, count);
+    if (decode(c, b, code, allowed)) {
+        b->count = 1;
+        b->bytes = b->insns[0].length;
+        return b;
+    }
+    uint64_t next = (linear + count) & c->linear_mask;
+    bool beyond = allowed < count || (cpu_is_64bit(c) && !is_canonical(next));
+    if (beyond || paging_translate(c, next, ACCESS_EXECUTE, c->cpl, &gpa))
+        raise_gp0(c);
+    return NULL;
+}
+
+static struct block *build_uncached(struct vcpu *c, uint64_t linear)
+{
+    uint8_t code[INSN_MAX_BYTES];
+    struct block *b = c->blocks->uncached;
+    if (!decode_single(c, b, linear, code))
+        return NULL;
+    finish(c, b, linear, code);
+    return b;
+}
+
+static struct block *arena_top(struct block_cache *blocks)
+{
+    blocks->used = (blocks->used + 63) & ~(size_t)63;
+    return (struct block *)(blocks->arena + blocks->used);
+}
+
+/* Tagged first, fetched then (see track); the two pages may differ in everything. */
+static struct block *build_crossing(struct vcpu *c, uint64_t linear, uint64_t gpa)
+{
+    uint64_t gpa2, next = ((linear | 0xfff) + 1) & c->linear_mask;
+    uint8_t code[INSN_MAX_BYTES];
+    if (within_limit(c, INSN_MAX_BYTES) <= 4096 - (gpa & 0xfff)) {
+        raise_gp0(c);
+        return NULL;
+    }
+    if (!paging_translate(c, next, ACCESS_EXECUTE, c->cpl, &gpa2))
+        return NULL;
+    struct phys_page second = *phys_lookup(c, gpa2);
+    bool same = !((gpa ^ gpa2) & ~0xfffull);
+    if (same || !second.host || (!second.tag && !second.read_only))
+        return build_uncached(c, linear);
+    struct code_page *pages[2] = {track(c, gpa & ~0xfffull, NULL),
+                                  track(c, gpa2 & ~0xfffull, second.tag)};
+    struct block *b = arena_top(c->blocks);
+    if (!decode_single(c, b, linear, code))
+        return NULL;
+    b->gpa2 = gpa2;
+    enter_block(c, b, linear, code);
+    page_add(pages[0], b);
+    page_add(pages[1], b);
+    return b;
+}
+
+static struct block *build(struct vcpu *c, uint64_t linear, uint64_t gpa,
+                           const struct phys_page *page)
+{
+    uint8_t code[BLOCK_BYTES];
+    unsigned room = 4096 - (gpa & 0xfff);
+    uint8_t *host = page->host + (gpa & 0xfff);
+    struct code_page *tracked = track(c, gpa & ~0xfffull, page->tag);
+    struct block *b = arena_top(c->blocks);
+    unsigned available = within_limit(c, room < BLOCK_BYTES ? room : BLOCK_BYTES);
+    memcpy(code, host, available);
+    if (!decode(c, b, code, available))
+        return build_crossing(c, linear, gpa);
+    block_set(c, b, linear, gpa);
+    b->host = host;
+    enter_block(c, b, linear, code);
+    page_add(tracked, b);
+    return b;
+}
+
+/* ---- the way in ---- */
+
+/* CS limit and canonical address of the first byte. */
+static bool fetch_allowed(struct vcpu *c, uint64_t linear)
+{
+    if (cpu_is_64bit(c) ? is_canonical(linear) : c->rip <= c->segc[SEG_CS].limit)
+        return true;
+    raise_gp0(c);
+    return false;
+}
+
+struct block *blocks_at(struct vcpu *c, uint64_t linear)
+{
+    struct block_cache *blocks = c->blocks;
+    uint64_t gpa;
+    bool faulted;
+    if (!fetch_allowed(c, linear) || !paging_translate(c, linear, ACCESS_EXECUTE, c->cpl, &gpa))
+        return NULL;
+    if (blocks->flush_wanted || blocks->used + 2 * BLOCK_MAX > ARENA_BYTES)
+        flush_now(blocks);
+    struct block *b = find(c, linear, gpa, &faulted);
+    if (faulted)
+        return NULL;
+    if (!b) {
+        struct phys_page page = *phys_lookup(c, gpa);
+        if (!page.host || (!page.tag && !page.read_only))
+            return build_uncached(c, linear);
+        b = build(c, linear, gpa, &page);
+    }
+    if (b && b->host)
+        *jump_entry(blocks, linear) = (struct jump_entry){linear, b};
+    return b;
+}
+
+/* ---- dropping ---- */
+
+static void drop(struct vcpu *c, struct block *b)
+{
+    struct block_cache *blocks = c->blocks;
+    struct block **slot = hash_slot(blocks, b->gpa, b->mode);
+    while (*slot && *slot != b)
+        slot = &(*slot)->hash_next;
+    if (*slot)
+        *slot = b->hash_next;
+    page_remove(blocks, b->gpa & ~0xfffull, b);
+    if (b->gpa2 != NO_PAGE)
+        page_remove(blocks, b->gpa2 & ~0xfffull, b);
+    if (b == blocks->running)
+        blocks_leave(c);
+    b->offset = BLOCK_DEAD;
+}
+
+static void invalidate_in_page(struct vcpu *c, uint64_t gpa, unsigned length)
+{
+    uint64_t page = gpa & ~0xfffull;
+    unsigned first = gpa & 0xfff, offset, bytes;
+    struct code_page *p = *page_slot(c->blocks, page);
+    if (!p) {
+        const struct phys_page *phys = phys_lookup(c, gpa);
+        if (phys->tag)
+            clear_tag(c, page, phys->tag);
+        return;
+    }
+    if (!(p->lines & lines_of(first, length)))
+        return;
+    for (struct block *b = p->blocks, *next; b; b = next) {
+        next = b->page_next[link_index(b, page)];
+        part_on_page(b, page, &offset, &bytes);
+        if (first < offset + bytes && offset < first + length)
+            drop(c, b);
+    }
+    if (!p->blocks && p->tag) {
+        clear_tag(c, page, p->tag);
+        p->tag = NULL;
+    }
+}
+
+void blocks_invalidate(struct vcpu *c, uint64_t gpa, uint64_t length)
+{
+    while (c->blocks && length) {
+        uint64_t room = 4096 - (gpa & 0xfff);
+        unsigned part = (unsigned)(length < room ? length : room);
+        invalidate_in_page(c, gpa, part);
+        gpa += part;
+        length -= part;
+    }
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * blocks.h - decoded code, between blocks.c (makes and drops it) and interp.c (runs it).
+ *
+ * A block is a run of instructions decoded from one physical page, ended by whatever may
+ * transfer control; an instruction that crosses into the next page is a block of its own.
+ * Blocks are keyed by the physical address of their first byte and the mode, so they are shared
+ * by all address spaces. All live in one arena that is emptied as a whole when it is full.
+ */
+#ifndef CPU_INTERP_BLOCKS_H
+#define CPU_INTERP_BLOCKS_H
+
+#include "cpu/cpu.h"
+
+#define BLOCK_INSNS 64u
+#define BLOCK_BYTES 256u
+#define BLOCK_DEAD  0xffffu /* offset of a block that was dropped: equals no page offset */
+#define NO_PAGE     (~0ull)
+
+struct block {
+    uint64_t gpa;          /* of the first byte */
+    uint64_t gpa2;         /* of the first byte on the second page, NO_PAGE if there is none */
+    uint8_t *host;         /* of the first byte */
+    struct block *next[2]; /* where it went from here, on the same page and in the same mode */
+    struct block *hash_next;
+    struct block *page_next[2]; /* other blocks on its page(s) */
+    uint32_t mode;
+    uint16_t offset; /* in the page; BLOCK_DEAD */
+    uint16_t bytes;
+    uint16_t count;
+    _Alignas(64) struct insn
+        insns[]; /* count of them, an end mark if the last one may fall through */
+};
+
+/* By linear address; an entry counts only if it agrees with the TLB. */
+struct jump_entry {
+    uint64_t linear;
+    struct block *block;
+};
+#define JUMP_ENTRIES 4096u
+#define HASH_ENTRIES 16384u
+#define PAGE_ENTRIES 2048u
+
+struct code_page;
+
+struct block_cache {
+    struct block *running; /* the fast loop is in it; NULL elsewhere */
+    struct insn *left;     /* patched by blocks_leave, with its function */
+    insn_fn *left_exec;
+    bool flush_wanted; /* blocks_flush came while a block was running */
+    uint8_t *arena;
+    size_t used;
+    struct block *uncached; /* one instruction from where code is not tracked */
+    struct jump_entry jump[JUMP_ENTRIES];
+    struct block *hash[HASH_ENTRIES];
+    struct code_page *pages[PAGE_ENTRIES];
+    struct block nowhere; /* dead: what unset links point to */
+};
+
+static inline struct jump_entry *jump_entry(struct block_cache *blocks, uint64_t linear)
+{
+    return &blocks->jump[(linear ^ linear >> 12) & (JUMP_ENTRIES - 1)];
+}
+
+/* The block at CS:RIP, decoded if need be. NULL: c->fault says why there is none. */
+struct block *blocks_at(struct vcpu *c, uint64_t linear);
+
+/* Makes the fast loop stop behind the current instruction. */
+void blocks_leave(struct vcpu *c);
+
+#endif

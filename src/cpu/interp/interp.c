@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * interp.c - the interpreter's loops.
+ *
+ * run_blocks is the fast one: whole blocks, each followed directly by the next; at the end of
+ * each it looks at `attention` and at the budget. Whatever needs a look before or behind a
+ * single instruction (TF, breakpoints, RF, an interrupt shadow, the last instructions of a
+ * budget, the end of the code segment) goes through step.
+ *
+ * Instructions count when they are complete: not if they fault or are to be repeated.
+ */
+#include "cpu/access.h"
+#include "cpu/interp/blocks.h"
+
+static uint64_t linear_rip(struct vcpu *c)
+{
+    if (!cpu_is_64bit(c))
+        c->rip = (uint32_t)c->rip; /* ran off the end of 4 GiB */
+    return (c->segc[SEG_CS].base + c->rip) & c->linear_mask;
+}
+
+/* ---- the log ---- */
+
+struct dump_text {
+    struct weir_text text;
+    struct log *log;
+};
+static void dump_put(struct weir_text *text, const char *chars, size_t length)
+{
+    log_write(container_of(text, struct dump_text, text)->log, WEIR_LOG_CPU, chars, length);
+}
+
+static void trace(struct vcpu *c, const struct block *b, uint64_t linear)
+{
+    if (!log_wants(c->log, linear))
+        return;
+    if (log_on(c->log, WEIR_LOG_EXEC))
+        log_printf(c->log, WEIR_LOG_EXEC, "Trace %p [%u: %016llx] \n", (const void *)b,
+                   c->index, (unsigned long long)linear);
+    if (log_on(c->log, WEIR_LOG_CPU)) {
+        struct dump_text out = {{dump_put}, c->log};
+        cpu_dump(c, &out.text, false, true);
+    }
+}
+
+/* ---- what a stopped instruction asks for ---- */
+
+/* `i` has run and returned `stop`; rip is behind it. Counts it, rewinds it, delivers its fault.
+ */
+static enum weir_stop settle(struct vcpu *c, const struct insn *i, enum weir_stop stop)
+{
+    switch (stop) {
+    case STOP_FAULT:
+        c->rip -= i->length;
+        return c->fault.kind == FAULT_RETRY ? STOP_RETRY : exception_deliver(c);
+    case STOP_REPEAT:
+        c->rip -= i->length;
+        c->rflags_rest |= FLAG_RF; /* no instruction breakpoint in the middle of it */
+        return STOP_REPEAT;
+    case STOP_RETRY:
+        c->rip -= i->length;
+        return STOP_RETRY;
+    case STOP_TRAP:
+        c->instructions++;
+        return exception_deliver(c);
+    default:
+        c->instructions++;
+        return stop;
+    }
+}
+
+/* ---- one instruction ---- */
+
+static bool must_step(const struct vcpu *c)
+{
+    return (c->mode & (MODE_TF | MODE_DEBUG)) || (c->rflags_rest & FLAG_RF) || c->shadow ||
+           c->pending_dr6;
+}
+
+static bool beyond_limit(const struct vcpu *c, unsigned bytes)
+{
+    return c->rip + (bytes - 1) > c->segc[SEG_CS].limit;
+}
+
+static enum weir_stop step(struct vcpu *c)
+{
+    bool tf = c->rflags_rest & FLAG_TF;
+    if ((c->mode & MODE_DEBUG) && debug_before(c))
+        return exception_deliver(c);
+    c->rflags_rest &= ~FLAG_RF;
+    c->shadow = 0;
+    uint64_t linear = linear_rip(c);
+    const struct block *b = blocks_at(c, linear);
+    if (!b)
+        return exception_deliver(c);
+    const struct insn *i = &b->insns[0];
+    if (beyond_limit(c, i->length)) {
+        raise_gp0(c);
+        return exception_deliver(c);
+    }
+    if (UNLIKELY(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)))
+        trace(c, b, linear);
+    c->rip += i->length;
+    enum weir_stop stop = settle(c, i, i->exec(c, i));
+    bool traps = stop <= STOP_REPEAT || stop == STOP_HALT;
+    if (!traps || !debug_after(c, tf))
+        return stop;
+    c->halted = false;
+    return exception_deliver(c);
+}
+
+/* ---- blocks ---- */
+
+/* The block at linear if the jump cache knows it and the TLB still agrees. */
+static inline struct block *jump_lookup(struct vcpu *c, uint64_t linear)
+{
+    const struct jump_entry *j = jump_entry(c->blocks, linear);
+    const struct tlb_entry *e = &c->tlb[(linear >> 12) & (TLB_ENTRIES - 1)];
+    struct block *b = j->block;
+    if (LIKELY(j->linear == linear && b->offset == (linear & 0xfff) && b->mode == c->mode &&
+               e->execute == (linear & ~0xfffull) && (uintptr_t)b->host == linear + e->addend))
+        return b;
+    return blocks_at(c, linear);
+}
+
+/* The block behind `b`. Inside a page a link will do: as long as no mapping and no mode has
+ * changed, the same page and offset is the same code. */
+static inline struct block *next_block(struct vcpu *c, struct block *b, uint64_t *linear)
+{
+    uint64_t from = *linear, to = linear_rip(c);
+    *linear = to;
+    bool same_page = !((from ^ to) & ~0xfffull);
+    if (LIKELY(same_page)) {
+        if (b->next[0]->offset == (to & 0xfff))
+            return b->next[0];
+        if (b->next[1]->offset == (to & 0xfff))
+            return b->next[1];
+    }
+    struct block *next = jump_lookup(c, to);
+    if (same_page && next && next->host && b->host && b->offset != BLOCK_DEAD) {
+        b->next[1] = b->next[0];
+        b->next[0] = next;
+    }
+    return next;
+}
+
+static inline enum weir_stop run_insns(struct vcpu *c, const struct insn **at)
+{
+    const struct insn *i = *at;
+    enum weir_stop stop;
+    for (;;) {
+        c->rip += i->length;
+        stop = i->exec(c, i);
+        if (UNLIKELY(stop != STOP_NEXT))
+            break;
+        i++;
+    }
+    *at = i;
+    return stop;
+}
+
+static enum weir_stop run_blocks(struct vcpu *c)
+{
+    struct block_cache *blocks = c->blocks;
+    uint64_t linear = linear_rip(c);
+    struct block *b = jump_lookup(c, linear);
+    for (;;) {
+        if (UNLIKELY(!b))
+            return exception_deliver(c);
+        if (UNLIKELY(c->insn_limit - c->instructions < b->count || beyond_limit(c, b->bytes)))
+            return step(c);
+        if (UNLIKELY(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)))
+            trace(c, b, linear);
+        const struct insn *i = b->insns;
+        blocks->running = b;
+        enum weir_stop stop = run_insns(c, &i);
+        blocks->running = NULL;
+        c->instructions += (uint64_t)(i - b->insns);
+        if (UNLIKELY(stop != STOP_BRANCH))
+            return settle(c, i, stop);
+        c->instructions++;
+        if (attention_due(c))
+            return STOP_BOUNDARY;
+        b = next_block(c, b, &linear);
+    }
+}
+
+enum weir_stop interp_run(struct vcpu *c)
+{
+    enum weir_stop stop = STOP_BOUNDARY;
+    while (c->instructions < c->insn_limit) {
+        stop = must_step(c) ? step(c) : run_blocks(c);
+        if (stop > STOP_REPEAT)
+            return stop;
+        if (attention_due(c))
+            break;
+    }
+    return STOP_BOUNDARY;
+}
