@@ -9,6 +9,7 @@
  * once: its next instruction is patched to leave it (blocks_leave), so the fast loop pays
  * nothing for this.
  */
+#include "cpu/access.h"
 #include "cpu/interp/blocks.h"
 #include "cpu/interp/ops.h"
 #include "cpu/tlb.h"

@@ -165,10 +165,11 @@ static enum weir_stop run_blocks(struct vcpu *c)
     uint64_t linear = linear_rip(c);
     struct block *b = jump_lookup(c, linear);
     for (;;) {
+        uint64_t left = c->insn_limit - c->instructions;
         if (UNLIKELY(!b))
-            return exception_deliver(c);
-        if (UNLIKELY(c->insn_limit - c->instructions < b->count || beyond_limit(c, b->bytes)))
-            return step(c);
+            return left ? exception_deliver(c) : STOP_BOUNDARY;
+        if (UNLIKELY(left < b->count || beyond_limit(c, b->bytes)))
+            return left ? step(c) : STOP_BOUNDARY;
         if (UNLIKELY(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)))
             trace(c, b, linear);
         const struct insn *i = b->insns;
