@@ -11,6 +11,9 @@
 
 #include <stdlib.h>
 
+/* Nobody sleeps here; the library's own would bring the whole machine along. */
+void cpu_attention_wake(struct vcpu *c) {}
+
 struct interp_vm {
     struct vcpu *cpu;
     struct bus mem, io;
@@ -45,8 +48,9 @@ static inline bool interp_vm_init(struct interp_vm *vm, uint64_t ram_bytes)
     pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&vm->lock, &recursive);
     log_init(&vm->log, NULL, NULL);
-    if (clock_init(&vm->clock, CLOCK_MANUAL) || bus_init(&vm->mem, "memory", UINT64_MAX >> 12) ||
-        bus_init(&vm->io, "io", 0xffff) || ram_init(&vm->ram, ram_bytes, &err) ||
+    if (clock_init(&vm->clock, CLOCK_MANUAL) ||
+        bus_init(&vm->mem, "memory", UINT64_MAX >> 12) || bus_init(&vm->io, "io", 0xffff) ||
+        ram_init(&vm->ram, ram_bytes, &err) ||
         !bus_map_memory(&vm->mem, 0, ram_bytes, vm->ram.base, vm->ram.tags, false, 0, "ram"))
         return false;
     struct vcpu *c = aligned_alloc(64, (sizeof(*c) + 63) & ~(size_t)63);

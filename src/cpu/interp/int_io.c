@@ -10,8 +10,6 @@
  */
 #include "cpu/interp/operands.h"
 
-bool io_permitted(struct vcpu *c, unsigned port, unsigned size);
-
 /* 64-bit operand size is 32 for ports. */
 static unsigned port_size(const struct insn *i)
 {
