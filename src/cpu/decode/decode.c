@@ -202,7 +202,7 @@ static void set_sizes(struct decoder *d)
     else if (is64 && (attrs & ATTR_FORCE64))
         i->opsize = 8;
     else if (is64 && (p & PFX_REX_W))
-        i->opsize = 8;
+        i->opsize = attrs & ATTR_NO8 ? 4 : 8;
     else if (plain)
         i->opsize = 4;
     else if (is64 && (attrs & ATTR_DEFAULT64))

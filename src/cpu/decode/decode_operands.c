@@ -176,17 +176,24 @@ static void place_rm(struct decoder *d, const struct operand_form *f)
         i->rm = n; /* MMX, mask, x87 */
 }
 
+/* Outside 64-bit mode there are eight registers, and the bit above is ignored. */
+static unsigned vvvv_register(const struct decoder *d)
+{
+    return d->i->code_bits == 64 ? d->vvvv | d->v2 : d->vvvv & 7u;
+}
+
 /* VSIB needs a SIB byte; gathers also distinct registers. */
 static bool check_vsib(const struct decoder *d)
 {
     const struct insn *i = d->i;
-    if ((i->modrm & 7) != RSP || i->addrsize == 2)
+    if ((i->modrm & 7) != RSP || i->addrsize == 2 || (i->code_bits != 64 && d->v2))
         return false;
     if (!(d->row->attrs & ATTR_DISTINCT))
         return true;
     if (i->prefixes & PFX_EVEX)
         return i->reg != i->index;
-    return i->reg != i->index && i->reg != d->vvvv && i->index != d->vvvv;
+    unsigned mask = vvvv_register(d);
+    return i->reg != i->index && i->reg != mask && i->index != mask;
 }
 
 /* One operand; sets *vvvv_used. */
@@ -218,13 +225,13 @@ static bool place_operand(struct decoder *d, const struct operand_form *f, bool 
         return true;
     case KIND_H:
         *vvvv_used = true;
-        i->vvvv = d->vvvv | d->v2;
-        return true;
+        i->vvvv = (uint8_t)vvvv_register(d);
+        return i->code_bits == 64 || d->v2 == 0;
     case KIND_B:
     case KIND_KH:
         *vvvv_used = true;
-        i->vvvv = d->vvvv;
-        return d->v2 == 0 && !(f->kind == KIND_KH && d->vvvv > 7);
+        i->vvvv = (uint8_t)vvvv_register(d);
+        return d->v2 == 0 && !(f->kind == KIND_KH && i->vvvv > 7);
     case KIND_VSIB:
         return check_vsib(d);
     default:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * decode_vex.c - VEX (SDM Vol. 2 2.3) and EVEX (2.7) prefixes. Register extension bits are
- * stored inverted; outside 64-bit mode they have no effect.
+ * stored inverted; outside 64-bit mode they have no effect, but for V', which must be set.
  */
 #include "cpu/decode/decoder.h"
 
@@ -11,8 +11,7 @@
 static void vex_w_vvvv_pp(struct decoder *d, uint8_t byte, bool w)
 {
     struct insn *i = d->i;
-    unsigned vvvv = ~byte >> 3 & 15;
-    d->vvvv = (uint8_t)(i->code_bits == 64 ? vvvv : vvvv & 7);
+    d->vvvv = ~byte >> 3 & 15;
     d->key |= (uint32_t)(byte & 3) << KEY_PP_SHIFT;
     if (w) {
         i->prefixes |= PFX_REX_W;
@@ -77,8 +76,8 @@ bool decode_evex(struct decoder *d)
         d->x = (uint8_t)(~p0 >> 3 & 8);
         d->b = (uint8_t)(~p0 >> 2 & 8);
         d->r2 = (uint8_t)(~p0 & 16);
-        d->v2 = (uint8_t)(~p2 << 1 & 16);
     }
+    d->v2 = (uint8_t)(~p2 << 1 & 16);
     vex_w_vvvv_pp(d, p1, p1 >> 7);
     i->evex = (p2 & 7) | (p2 >> 4 & 8) | (p2 & 16);
     i->map = p0 & 7;
@@ -116,12 +115,10 @@ bool decode_evex_context(struct decoder *d)
     unsigned mask = i->evex & 7;
     bool zeroing = i->evex & 8;
     i->vector_bytes = (uint8_t)(attrs & ATTR_LIG ? 16 : 16u << l);
-    if (i->evex & 16) {
-        if (!evex_b(d))
-            return false;
-    } else if (l == 3) {
+    if (l == 3 && !((i->evex & 16) && !i->mem))
         return false;
-    }
+    if ((i->evex & 16) && !evex_b(d))
+        return false;
     if (mask && !(attrs & ATTR_MASK))
         return false;
     if (!mask && (attrs & ATTR_MASK_REQUIRED))

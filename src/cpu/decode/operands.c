@@ -147,6 +147,12 @@ static bool kind_is_memory(const struct insn *i, unsigned kind)
     }
 }
 
+/* A destination under a merging mask keeps elements, so it is a source as well. */
+static bool merges(const struct insn *i, const struct operand *o)
+{
+    return (i->evex & 15) - 1u < 7 && o->written && !o->is_mem && o->regs == REGS_VECTOR;
+}
+
 bool insn_operand(const struct insn *i, unsigned k, struct operand *operand)
 {
     if (k >= 4 || insn_row(i)->operands[k].kind == KIND_NONE)
@@ -165,6 +171,7 @@ bool insn_operand(const struct insn *i, unsigned k, struct operand *operand)
     } else if (i->mem && i->mem_bytes) {
         operand->bytes = i->mem_bytes; /* broadcast, gathers */
     }
+    operand->read |= merges(i, operand);
     return true;
 }
 

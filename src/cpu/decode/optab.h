@@ -161,6 +161,7 @@ enum {
     ATTR_REP = 1 << 18,           /* REP prefixes repeat it */
     ATTR_NO66 = 1 << 19,          /* 66 does not change the operand size: it is 4, 8 with W */
     ATTR_MOD3 = 1 << 20,          /* modrm.mod is ignored: always a register (MOV CR, DR) */
+    ATTR_NO8 = 1 << 21,           /* operand size 8 becomes 4: port instructions */
 };
 
 struct optab_row {
@@ -173,7 +174,7 @@ struct optab_row {
     uint8_t feature;                 /* enum isa_feature */
     uint8_t exception;               /* enum exception_class */
     uint8_t state;                   /* enum state_class */
-    uint8_t element; /* bytes of a vector element for masking and broadcast; 0 = none */
+    uint8_t element; /* bytes of an element of the modrm.rm operand; 0 = none */
 };
 
 extern const struct optab_row optab_rows[];
@@ -215,7 +216,8 @@ struct operand {
     uint16_t bytes; /* 0: no size of its own */
 };
 
-/* Operand k (0-3); false behind the last one. EVEX mask registers are not operands: i->evex. */
+/* Operand k (0-3); false behind the last one. EVEX mask registers are not operands: i->evex;
+ * a vector destination under a merging mask counts as read. */
 bool insn_operand(const struct insn *i, unsigned k, struct operand *operand);
 /* Index of the operand that is memory (modrm, moffs or string), or -1. */
 int insn_mem_operand(const struct insn *i);
