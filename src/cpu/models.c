@@ -54,7 +54,7 @@ static const struct model_definition models[] = {
 
 /* Flag X is worth nothing without flag Y. Rows in an order in which one pass drops chains. */
 static const uint8_t dependencies[][2] = {
-    {ISA_MMX, ISA_FPU}, {ISA_3DNOW, ISA_MMX}, {ISA_3DNOWEXT, ISA_3DNOW}, {ISA_MMXEXT, ISA_MMX},
+    {ISA_MMX, ISA_FPU}, {ISA_MMXEXT, ISA_MMX},
     {ISA_FXSR, ISA_FPU}, {ISA_FXSR_OPT, ISA_FXSR}, {ISA_SSE, ISA_FXSR}, {ISA_SSE2, ISA_SSE},
     {ISA_SSE3, ISA_SSE2}, {ISA_SSSE3, ISA_SSE3}, {ISA_SSE4_1, ISA_SSSE3},
     {ISA_SSE4_2, ISA_SSE4_1}, {ISA_SSE4A, ISA_SSE3}, {ISA_PCLMULQDQ, ISA_SSE2},
@@ -62,7 +62,7 @@ static const uint8_t dependencies[][2] = {
     {ISA_XSAVE, ISA_FXSR}, {ISA_XSAVEOPT, ISA_XSAVE}, {ISA_XSAVEC, ISA_XSAVE},
     {ISA_XGETBV1, ISA_XSAVE}, {ISA_XSAVES, ISA_XSAVEC}, {ISA_XSAVEERPTR, ISA_XSAVE},
     {ISA_AVX, ISA_XSAVE}, {ISA_AVX, ISA_SSE4_2}, {ISA_FMA, ISA_AVX}, {ISA_F16C, ISA_AVX},
-    {ISA_XOP, ISA_AVX}, {ISA_FMA4, ISA_AVX}, {ISA_TBM, ISA_XSAVE}, {ISA_BMI1, ISA_FPU},
+    {ISA_BMI1, ISA_FPU},
     {ISA_VAES, ISA_AVX}, {ISA_VPCLMULQDQ, ISA_AVX}, {ISA_AVX2, ISA_AVX},
     {ISA_AVX_VNNI, ISA_AVX2}, {ISA_AVX_IFMA, ISA_AVX2}, {ISA_AVX512F, ISA_AVX2},
     {ISA_AVX512F, ISA_FMA}, {ISA_AVX512F, ISA_F16C},

@@ -96,7 +96,10 @@ static void check_truncation(struct run *r, const struct insn *i)
     struct insn again;
     if (decode_insn(&again, i->bytes, i->length - 1u, i->code_bits) != DECODE_TRUNCATED ||
         decode_insn(&again, i->bytes, i->length, i->code_bits) != DECODE_OK) {
-        printf("truncation: %s of %u bytes\n", op_name(i->op), i->length);
+        printf("truncation: %s of %u bytes, %u-bit:", op_name(i->op), i->length, i->code_bits);
+        for (unsigned k = 0; k < i->length; k++)
+            printf(" %02x", i->bytes[k]);
+        printf("\n");
         r->errors++;
     }
 }
@@ -197,9 +200,8 @@ static void vex_opcode(struct run *r, unsigned map, unsigned opcode)
 
 static void evex_opcode(struct run *r, unsigned map, unsigned opcode)
 {
-    static const uint8_t modrms[] = {0x00, 0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38,
-                                     0x44, 0x4c, 0x54, 0x5c, 0x85, 0xc0, 0xca, 0xd1,
-                                     0xdb, 0xe4, 0xed, 0xf6, 0xff, 0x05, 0x8c};
+    static const uint8_t modrms[] = {0x00, 0x08, 0x18, 0x20, 0x44, 0x54, 0x85,
+                                     0xc0, 0xca, 0xdb, 0xe4, 0xf6, 0x05};
     uint8_t bytes[16];
     for (unsigned fields = 0; fields < 256; fields++) /* W pp L'L b z aaa!=0 */
         for (unsigned k = 0; k < ARRAY_SIZE(modrms); k++) {
@@ -222,7 +224,8 @@ static void vector_maps(struct run *r)
         for (unsigned map = 1; map < 4; map++)
             vex_opcode(r, map, opcode);
         for (unsigned map = 0; map < 8; map++)
-            evex_opcode(r, map, opcode);
+            if (opcode % 8 == 0 || (map != 0 && map != 4 && map != 7)) /* empty maps */
+                evex_opcode(r, map, opcode);
     }
 }
 

@@ -246,11 +246,10 @@ enum decode_status decode_insn(struct insn *i, const uint8_t *bytes, unsigned av
                        .code_bits = (uint8_t)code_bits};
     bool valid = decode_rest(&d, decode_prefixes(&d));
     i->length = (uint8_t)d.pos;
-    if (UNLIKELY(d.overrun))
-        return d.limit == INSN_MAX_BYTES ? DECODE_TOO_LONG : DECODE_TRUNCATED;
-    if (UNLIKELY(!valid)) {
-        i->op = OP_INVALID;
+    if (LIKELY(valid && !d.overrun))
+        return DECODE_OK;
+    i->op = OP_INVALID;
+    if (!d.overrun)
         return DECODE_INVALID;
-    }
-    return DECODE_OK;
+    return d.limit == INSN_MAX_BYTES ? DECODE_TOO_LONG : DECODE_TRUNCATED;
 }
