@@ -36,15 +36,6 @@ void seg_cache_update(struct vcpu *c, unsigned seg)
     }
 }
 
-/* An instruction breakpoint is enabled: L or G set, R/W = 00. */
-static bool code_breakpoints(uint64_t dr7)
-{
-    for (unsigned n = 0; n < 4; n++)
-        if ((dr7 >> (2 * n) & 3) && !(dr7 >> (16 + 4 * n) & 3))
-            return true;
-    return false;
-}
-
 void cpu_mode_update(struct vcpu *c)
 {
     uint32_t mode = 0;
@@ -69,7 +60,7 @@ void cpu_mode_update(struct vcpu *c)
         mode |= MODE_PG;
     if (c->rflags_rest & FLAG_TF)
         mode |= MODE_TF;
-    if (code_breakpoints(c->dr[7]))
+    if (c->dr[7] & 0xff) /* data breakpoints too: their trap comes behind the instruction */
         mode |= MODE_DEBUG;
     if ((c->cr0 & CR0_AM) && (c->rflags_rest & FLAG_AC) && c->cpl == 3)
         mode |= MODE_AC;

@@ -125,7 +125,7 @@ enum {
     MODE_LMA = 1 << 8,   /* long mode active (64-bit or compatibility) */
     MODE_PG = 1 << 9,
     MODE_TF = 1 << 10,   /* RFLAGS.TF */
-    MODE_DEBUG = 1 << 11, /* instruction breakpoints are armed */
+    MODE_DEBUG = 1 << 11, /* breakpoints are armed: one instruction at a time */
     MODE_AC = 1 << 12,   /* alignment checks apply now */
 };
 

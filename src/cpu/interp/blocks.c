@@ -106,11 +106,6 @@ static enum weir_stop end_of_block(struct vcpu *c, const struct insn *i)
     return STOP_BRANCH;
 }
 
-static bool has_end_mark(const struct block *b)
-{
-    return b->insns[b->count].exec != NULL;
-}
-
 void blocks_leave(struct vcpu *c)
 {
     struct block *b = c->blocks->running;
@@ -120,8 +115,8 @@ void blocks_leave(struct vcpu *c)
     unsigned behind = (unsigned)(linear - b->gpa) & 0xfff, at = 0, n = 0;
     while (n < b->count && at < behind)
         at += b->insns[n++].length;
-    if (at != behind || (n == b->count && !has_end_mark(b)))
-        return; /* it was the last one: the block ends by itself */
+    if (at != behind)
+        return; /* rip has moved: the block ends by itself */
     unpatch(c->blocks);
     c->blocks->left = &b->insns[n];
     c->blocks->left_exec = b->insns[n].exec;
@@ -342,11 +337,10 @@ static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigne
 static size_t finish(struct vcpu *c, struct block *b, uint64_t linear, const uint8_t *code)
 {
     struct insn *end = &b->insns[b->count];
-    bool falls_through = !ends_block(end[-1].op);
     uint8_t *bytes = (uint8_t *)(end + 1);
     memcpy(bytes, code, b->bytes);
     memset(end, 0, sizeof(*end));
-    end->exec = falls_through ? end_of_block : NULL;
+    end->exec = end_of_block; /* even what ends a block may fall through: POPF, MWAIT */
     for (unsigned n = 0; n < b->count; bytes += b->insns[n++].length)
         b->insns[n].bytes = bytes;
     if (UNLIKELY(log_on(c->log, WEIR_LOG_IN_ASM)) && c->trace_block &&

@@ -28,8 +28,7 @@ struct block {
     uint16_t offset; /* in the page; BLOCK_DEAD */
     uint16_t bytes;
     uint16_t count;
-    _Alignas(64) struct insn
-        insns[]; /* count of them, an end mark if the last one may fall through */
+    _Alignas(64) struct insn insns[]; /* count of them, and an end mark */
 };
 
 /* By linear address; an entry counts only if it agrees with the TLB. */
