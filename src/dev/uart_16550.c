@@ -2,9 +2,10 @@
 /*
  * uart_16550.c - a 16550A serial port. Spec: National PC16550D data sheet.
  *
- * What is transmitted leaves at once, whatever the baud rate: the transmitter is always empty,
- * so THRE and TEMT stand at 1 and only the THRE interrupt's latch is state. What is received
- * comes as fast as there is room; the baud rate counts only for the character timeout.
+ * What is transmitted leaves at once, whatever the baud rate, so the transmitter is empty after
+ * every write, and only the THRE interrupt's latch is state. But while the host is slow the
+ * last byte seems to stay (`held`): THRE stands at 0 until the host has caught up. What is
+ * received comes as fast as there is room; the baud rate counts only for the character timeout.
  * OUT2 does not gate the interrupt: much software written for emulated PCs never sets it.
  *
  * Invariant: count <= 16, and <= 1 with the FIFOs off. A character carries its error bits
@@ -15,6 +16,7 @@
 #include "dev/chips.h"
 
 enum { FIFO_BYTES = 16 };
+#define HOLD_POLL_NS 1000000u
 enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
 enum { IER_RDA = 1, IER_THRE = 2, IER_RLS = 4, IER_MSR = 8 };
 enum {
@@ -50,8 +52,9 @@ struct uart {
     uint8_t first, count; /* ring */
     uint8_t last;         /* what an empty receiver shows */
     uint8_t thre_pending, timeout_pending;
+    uint8_t held; /* the transmitter waits for the host */
     uint8_t irq_level;
-    struct weir_timer timeout;
+    struct weir_timer timeout, hold;
     /* properties and wiring */
     struct weir_char *chr;
     uint32_t index, iobase, irq_number;
@@ -195,8 +198,23 @@ static void transmit(struct uart *u, uint8_t byte)
         restart_timeout(u);
     } else {
         char_write(u->chr, &byte, 1);
+        u->held = u->chr && !char_can_write(u->chr);
     }
+    u->thre_pending = !u->held;
+    if (u->held)
+        weir_timer_set(&u->hold, weir_clock_ns(u->dev) + HOLD_POLL_NS);
+}
+
+static void hold_fire(void *state)
+{
+    struct uart *u = state;
+    if (u->chr && !char_can_write(u->chr)) {
+        weir_timer_set(&u->hold, weir_clock_ns(u->dev) + HOLD_POLL_NS);
+        return;
+    }
+    u->held = 0;
     u->thre_pending = 1;
+    update(u);
 }
 
 static void update_modem(struct uart *u)
@@ -223,7 +241,7 @@ static uint8_t read_iir(struct uart *u)
 
 static uint8_t read_lsr(struct uart *u)
 {
-    uint8_t v = LSR_THRE | LSR_TEMT | u->errors | (u->count ? LSR_DR : 0);
+    uint8_t v = u->errors | (u->count ? LSR_DR : 0) | (u->held ? 0 : LSR_THRE | LSR_TEMT);
     if (u->fcr & FCR_ENABLE) {
         for (unsigned i = 0; i < u->count; i++)
             if (u->error[(u->first + i) % FIFO_BYTES])
@@ -283,7 +301,7 @@ static void write_fcr(struct uart *u, uint8_t v)
 
 static void write_ier(struct uart *u, uint8_t v)
 {
-    if (v & ~u->ier & IER_THRE)
+    if ((v & ~u->ier & IER_THRE) && !u->held)
         u->thre_pending = 1; /* THR is empty: enabling tells at once */
     u->ier = v & 15;
 }
@@ -362,6 +380,7 @@ static int uart_init(weir_dev *dev, void *state)
     } standard[] = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
     u->dev = dev;
     weir_timer_init(dev, &u->timeout, timeout_fire);
+    weir_timer_init(dev, &u->hold, hold_fire);
     if (u->index == UINT32_MAX)
         u->index = weir_dev_find(weir_dev_vm(dev), "isa-serial", NULL) ? 1 : 0;
     if (u->index >= ARRAY_SIZE(standard) && (!u->iobase || !u->irq_number))
@@ -391,9 +410,10 @@ static void uart_reset(void *state)
     memset(u->data, 0, sizeof(u->data));
     memset(u->error, 0, sizeof(u->error));
     u->first = u->count = u->last = 0;
-    u->thre_pending = u->timeout_pending = 0;
+    u->thre_pending = u->timeout_pending = u->held = 0;
     u->irq_level = 0;
     weir_timer_cancel(&u->timeout);
+    weir_timer_cancel(&u->hold);
     weir_line_set(&u->irq, 0);
 }
 
@@ -443,6 +463,8 @@ static const struct weir_field uart_fields[] = {
     WEIR_FIELD(struct uart, thre_pending),
     WEIR_FIELD(struct uart, timeout_pending),
     WEIR_FIELD(struct uart, irq_level),
+    WEIR_FIELD(struct uart, held),
+    WEIR_FIELD_TIMER(struct uart, hold),
     WEIR_FIELD_TIMER(struct uart, timeout),
     WEIR_FIELD_END,
 };

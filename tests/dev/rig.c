@@ -23,8 +23,14 @@ void machine_reset_request(weir *vm)
 {
     rig_of(vm)->resets++;
 }
-void machine_shutdown_request(weir *vm) {}
-void machine_debug_exit(weir *vm, uint32_t value) {}
+void machine_shutdown_request(weir *vm)
+{
+    rig_of(vm)->shutdowns++;
+}
+void machine_debug_exit(weir *vm, uint32_t value)
+{
+    rig_of(vm)->debug_exit = (int)value;
+}
 void machine_a20_set(weir *vm, bool enabled)
 {
     ((struct weir *)vm)->a20_enabled = enabled;
@@ -59,6 +65,7 @@ struct rig *rig_new(void)
     memset(vm, 0, sizeof(*vm));
     rig->vm = vm;
     vm->event_ctx = rig;
+    rig->debug_exit = -1;
     log_init(&vm->log, log_line, rig);
     vm->log.items = WEIR_LOG_GUEST_ERRORS;
     if (clock_init(&vm->clock, CLOCK_MANUAL) < 0 ||

@@ -18,6 +18,8 @@ struct rig {
     int level[24];
     unsigned edges[24]; /* rising */
     unsigned resets;    /* machine_reset_request */
+    unsigned shutdowns; /* machine_shutdown_request */
+    int debug_exit;     /* value of the last machine_debug_exit, -1 = none */
     unsigned messages;  /* log lines for people */
     unsigned guest_errors;
 };
