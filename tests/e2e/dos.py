@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""DOS boot floppies reach their prompt, and DIR and MEM typed by sendkey answer. Images are those
+named by WEIR_DOS_IMAGES (files or directories, separated by colons), else those in shared/guests
+beside the checkout. Without any the test says so and fails only if WEIR_DOS_IMAGES was set."""
+import glob
+import os
+import re
+import sys
+import tempfile
+from weirtest import ROOT, Failure, Machine, main
+
+
+def images():
+    named = os.environ.get('WEIR_DOS_IMAGES')
+    places = named.split(':') if named else [os.path.join(ROOT, '..', 'shared', 'guests')]
+    found = []
+    for place in places:
+        found += sorted(glob.glob(os.path.join(place, '*.img'))) if os.path.isdir(place) else [place]
+    found = [image for image in found if os.path.exists(image)]
+    if named and not found:
+        raise Failure(f'WEIR_DOS_IMAGES names no image: {named}')
+    return found
+
+
+def prompt(vm):
+    """Waits for A:\\> on the last line; answers an installer's question with N."""
+    for _ in range(3):
+        text = vm.expect_screen(r'[AC]:\\[^\n]*>\s*$|\(Y/N\)|\[[YN],[YN]\]|proceed|continue', 90)
+        if re.search(r'[AC]:\\[^\n]*>\s*$', text):
+            return
+        vm.press('n')
+        vm.press('\n')
+    raise Failure('no prompt')
+
+
+def boot(image):
+    with Machine('-m', '64', '-fda', image, '-snapshot', '-boot', 'a') as vm:
+        prompt(vm)
+        vm.press('dir\n')
+        vm.expect_screen(r'(?i)kernel\s+sys', 30)
+        vm.expect_screen(r'(?i)bytes free[\s\S]*>\s*$', 30)
+        vm.press('mem\n')
+        vm.expect_screen(r'(?i)memory|bad command|not found', 30)
+        with tempfile.TemporaryDirectory() as folder:
+            picture = os.path.join(folder, 'screen.png')
+            vm.hmp(f'screendump {picture}')
+            with open(picture, 'rb') as f:
+                data = f.read()
+            if data[:8] != b'\x89PNG\r\n\x1a\n' or len(data) < 1000:
+                raise Failure('screendump is no picture')
+        vm.qmp('quit')
+        vm.wait(10)
+
+
+def dos():
+    found = images()
+    if not found:
+        print('no DOS image at hand: nothing was tested; set WEIR_DOS_IMAGES')
+        sys.exit(77)
+    for image in found:
+        boot(image)
+        print(f'  {os.path.basename(image)}: prompt, DIR, MEM')
+
+
+main(dos)

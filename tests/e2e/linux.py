@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""Debian's amd64 cloud kernel and i386 686 kernel, started directly: they reach init, run
+commands, and power off."""
+import os
+import sys
+from weirtest import Failure, Machine, guests, main
+
+
+def boot(arch, machine):
+    folder = os.path.join(guests(arch), arch)
+    with Machine('-m', '512', '-no-reboot', '-kernel', f'{folder}/vmlinuz', '-initrd',
+                 f'{folder}/initrd', '-append', 'console=ttyS0') as vm:
+        vm.expect(rf'init reached after .*Linux .* {machine}', 90)
+        vm.expect('guest# ', 20)
+        vm.type('echo $((6*7)) answer; cat /proc/cpuinfo | grep -c processor\n')
+        vm.expect('42 answer\r?\n1\r?\n', 20)
+        vm.type('dd if=/dev/urandom bs=1k count=64 2>/dev/null | tee /tmp/a | md5sum >/tmp/b;'
+                ' md5sum </tmp/a | cmp - /tmp/b && echo sums agree\n')
+        vm.expect('\nsums agree', 20)
+        vm.type('sleep 2; echo awake\n')
+        vm.expect('\nawake', 20)
+        vm.type('dmesg | grep -iE "bug:|oops|call trace|unexpected|firmware bug"; echo end\n')
+        if vm.expect(r'echo end\r?\n(.*?)end\r?\n', 20).group(1).strip():
+            raise Failure('the kernel complained')
+        vm.type('exit\n')
+        vm.expect('Power down|System halted', 30)
+        vm.wait(20)
+
+
+def amd64():
+    boot('amd64', 'x86_64')
+
+
+def i386():
+    boot('i386', 'i686')
+
+
+main(*[globals()[name] for name in sys.argv[1:]])
