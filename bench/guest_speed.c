@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guest_speed.c - how fast guests run, through the library as an embedder would.
+ *
+ *   guest_speed loop integer|memory      one line: millions of guest instructions per second
+ *   guest_speed boot VMLINUZ INITRD      boots to "init reached"; prints seconds, instructions,
+ *                                        and memory of the process besides guest RAM in KiB
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <weir/machine.h>
+#include <weir/memory.h>
+
+static double now_s(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+static void print_message(void *ctx, enum weir_log_item item, const char *text, size_t length)
+{
+    (void)ctx;
+    (void)item;
+    fwrite(text, 1, length, stderr);
+}
+
+static weir *create(const char *machine, uint64_t ram_bytes)
+{
+    struct weir_config config;
+    weir_config_init(&config, sizeof(config));
+    config.machine = machine;
+    config.ram_bytes = ram_bytes;
+    config.log = print_message;
+    weir *vm = NULL;
+    weir_create(&config, &vm);
+    return vm;
+}
+
+/* A hash step: 10 ALU instructions of different kinds and a taken branch. */
+static const uint8_t integer_loop[] = {
+    0xb9, 0, 0, 0, 0x7f,    /* mov ecx, 7f000000h */
+    0x01, 0xc8,             /* l: add eax, ecx */
+    0x31, 0xc3,             /* xor ebx, eax */
+    0xc1, 0xc0, 5,          /* rol eax, 5 */
+    0x8d, 0x14, 0x03,       /* lea edx, [ebx + eax] */
+    0x29, 0xd6,             /* sub esi, edx */
+    0x0f, 0xaf, 0xf8,       /* imul edi, eax */
+    0x21, 0xf2,             /* and edx, esi */
+    0x09, 0xd0,             /* or eax, edx */
+    0xff, 0xc9,             /* dec ecx */
+    0x75, 0xe9,             /* jnz l */
+    0xf4,                   /* hlt */
+};
+/* Loads, stores and read-modify-write over 64 KiB. */
+static const uint8_t memory_loop[] = {
+    0xbe, 0, 0, 0x10, 0,          /* mov esi, 100000h */
+    0xb9, 0, 0, 0, 0,             /* l: mov ecx, 0 */
+    0x8b, 0x04, 0x0e,             /* m: mov eax, [esi + ecx] */
+    0x01, 0x44, 0x0e, 4,          /* add [esi + ecx + 4], eax */
+    0x89, 0x5c, 0x0e, 8,          /* mov [esi + ecx + 8], ebx */
+    0x03, 0x5c, 0x0e, 12,         /* add ebx, [esi + ecx + 12] */
+    0x83, 0xc1, 16,               /* add ecx, 16 */
+    0x81, 0xf9, 0, 0, 1, 0,       /* cmp ecx, 10000h */
+    0x72, 0xe6,                   /* jb m */
+    0xeb, 0xdf,                   /* jmp l */
+};
+
+static int run_loop(const char *name)
+{
+    bool integer = !strcmp(name, "integer");
+    weir *vm = create("none", 4 << 20);
+    if (!vm)
+        return 1;
+    if (integer)
+        weir_mem_write(vm, 0x1000, integer_loop, sizeof(integer_loop));
+    else
+        weir_mem_write(vm, 0x1000, memory_loop, sizeof(memory_loop));
+    if (weir_boot_flat(vm, 32, 0x1000, 0x8000, 0) < 0)
+        return 1;
+    double best = 0;
+    struct weir_exit exit;
+    for (int i = 0; i < 5; i++) {
+        double start = now_s();
+        if (weir_run(weir_get_vcpu(vm, 0), 100000000, &exit) < 0 ||
+            exit.reason != WEIR_EXIT_BUDGET) {
+            fprintf(stderr, "the loop ended: exit %d, %s\n", exit.reason, weir_last_error(vm));
+            return 1;
+        }
+        double mips = (double)exit.instructions / (now_s() - start) / 1e6;
+        best = mips > best ? mips : best;
+    }
+    printf("%.1f\n", best);
+    weir_destroy(vm);
+    return 0;
+}
+
+struct watch {
+    weir *vm;
+    char tail[4096];
+    size_t length;
+    bool reached;
+};
+
+static void console(void *ctx, const uint8_t *data, size_t length)
+{
+    struct watch *w = ctx;
+    for (size_t i = 0; i < length && !w->reached; i++) {
+        if (w->length + 1 < sizeof(w->tail))
+            w->tail[w->length++] = (char)data[i];
+        if (data[i] != '\n')
+            continue;
+        w->tail[w->length] = 0;
+        w->length = 0;
+        if (strstr(w->tail, "init reached")) {
+            w->reached = true;
+            weir_quit(w->vm);
+        }
+    }
+}
+
+/* Anonymous and file-backed memory: guest RAM is shared memory and not in either. */
+static long own_memory_kib(void)
+{
+    char line[256];
+    long total = 0, value;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "RssAnon: %ld", &value) == 1 ||
+            sscanf(line, "RssFile: %ld", &value) == 1)
+            total += value;
+    if (f)
+        fclose(f);
+    return total;
+}
+
+static int run_boot(const char *kernel, const char *initrd)
+{
+    double start = now_s();
+    struct watch watch = {0};
+    watch.vm = create("pc", 512 << 20);
+    weir_char *chr;
+    if (!watch.vm)
+        return 1;
+    if (weir_char_new(watch.vm, "console", console, &watch, &chr) < 0 ||
+        weir_serial_set(watch.vm, 0, chr) < 0 ||
+        weir_kernel_set(watch.vm, kernel, initrd, "console=ttyS0") < 0) {
+        fprintf(stderr, "%s\n", weir_last_error(watch.vm));
+        return 1;
+    }
+    struct weir_exit exit;
+    if (weir_run(weir_get_vcpu(watch.vm, 0), 0, &exit) < 0 || !watch.reached) {
+        fprintf(stderr, "init was not reached: exit %d, %s\n", exit.reason,
+                weir_last_error(watch.vm));
+        return 1;
+    }
+    printf("%.3f %llu %ld\n", now_s() - start, (unsigned long long)exit.instructions,
+           own_memory_kib());
+    weir_destroy(watch.vm);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && !strcmp(argv[1], "loop"))
+        return run_loop(argv[2]);
+    if (argc == 4 && !strcmp(argv[1], "boot"))
+        return run_boot(argv[2], argv[3]);
+    fprintf(stderr, "usage: guest_speed loop integer|memory | boot VMLINUZ INITRD\n");
+    return 1;
+}
