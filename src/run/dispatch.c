@@ -45,6 +45,8 @@ static bool leave(struct weir *vm, struct vcpu *c, enum weir_stop stop, struct w
         exit->access.value = c->exit.value;
         exit->access.size_bytes = c->exit.size;
         exit->access.is_write = c->exit.is_write;
+        if (c->exit.is_write) /* told; a read stays until there is an answer */
+            c->exit.pending = false;
         return true;
     default:
         return false;
