@@ -18,21 +18,6 @@ const char *weir_version(void)
     return WEIR_VERSION_STRING;
 }
 
-const char *weir_strerror(int error)
-{
-    switch (error < 0 ? -error : error) {
-    case WEIR_OK:
-        return "no error";
-#define X(name, number, text)                                                                  \
-    case number:                                                                               \
-        return text;
-        WEIR_ERRORS(X)
-#undef X
-    default:
-        return "unknown error";
-    }
-}
-
 const char *weir_last_error(const weir *vm)
 {
     return vm->err.text;
