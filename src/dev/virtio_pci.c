@@ -180,7 +180,7 @@ static void queue_write(struct virtio *v, unsigned offset, uint32_t value, unsig
             q->size = (uint16_t)value;
     } else if (offset == 0x1c && size == 2) {
         q->enabled = value == 1;
-    } else if (size == 4) {
+    } else if (offset >= 0x20 && size == 4) {
         uint64_t *addresses[] = {&q->descriptors, &q->available, &q->used};
         set_half(addresses[(offset - 0x20) / 8], offset & 4, value);
     }
