@@ -319,11 +319,16 @@ static void expressions(void **state)
         if (!expr_parse(&s, &env, &value))
             fail_msg("'%s' is no error", bad[k]);
     }
+    env.path_follows = true;
+    const char *s = "8/2 /4";
+    int64_t value;
+    assert_null(expr_parse(&s, &env, &value));
+    assert_int_equal(value, 4);
+    assert_string_equal(s, "/4");
     char deep[1000];
     memset(deep, '(', sizeof(deep) - 1);
     deep[999] = 0;
-    const char *s = deep;
-    int64_t value;
+    s = deep;
     assert_non_null(expr_parse(&s, &env, &value));
 }
 

@@ -98,10 +98,13 @@ static struct format format_defaults_of(char letter, unsigned size)
     return (struct format){.letter = letter, .size = size};
 }
 
-static bool parse_argument(struct command_call *c, char kind, const char **s, unsigned at)
+static bool parse_argument(struct command_call *c, const char *shape, const char **s,
+                           unsigned at)
 {
+    char kind = *shape;
     struct argument *a = &c->args[at];
-    struct expr_env env = {.reg = register_of_tool, .ctx = c->tool};
+    struct expr_env env = {
+        .reg = register_of_tool, .ctx = c->tool, .path_follows = shape[1] == 'F'};
     struct format defaults = format_defaults_of('x', 4);
     const char *error = NULL;
     *s = skip_blanks(*s);
@@ -138,7 +141,7 @@ static bool parse_arguments(struct command_call *c, const struct command *comman
             optional = true;
             continue;
         }
-        if (!parse_argument(c, *kind, &s, count))
+        if (!parse_argument(c, kind, &s, count))
             return false;
         if (!c->args[count].present && !optional && *kind != '/') {
             text_printf(c->out, "%s: an argument is missing\n", command->name);

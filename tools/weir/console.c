@@ -218,6 +218,8 @@ static void person_connected(void *ctx, struct stream *stream)
     if (c->monitor && !c->serial) {
         monitor_banner(c->monitor);
         monitor_prompt(c->monitor);
+    } else if (c->monitor_focus) { /* where the one before left it */
+        monitor_prompt(c->monitor);
     }
 }
 

@@ -112,10 +112,15 @@ static int64_t divide(struct parser *p, char op, int64_t a, int64_t b)
     return op == '/' ? a / b : a % b;
 }
 
+static bool at_path(const struct parser *p)
+{
+    return p->env && p->env->path_follows && *p->s == '/' && isspace((unsigned char)p->s[-1]);
+}
+
 static int64_t parse_product(struct parser *p)
 {
     int64_t value = parse_unary(p);
-    while (!p->error && *p->s && strchr("*/%", *p->s)) {
+    while (!p->error && *p->s && strchr("*/%", *p->s) && !at_path(p)) {
         char op = *p->s++;
         skip_blanks(p);
         int64_t right = parse_unary(p);

@@ -12,6 +12,7 @@ struct expr_env {
     /* Value of a register by its name without '$'; false if there is none. May be NULL. */
     bool (*reg)(void *ctx, const char *name, uint64_t *value);
     void *ctx;
+    bool path_follows; /* a '/' behind a blank begins a file name */
 };
 
 /* Parses from *s and moves it behind the expression (and blanks). NULL, or a static text that

@@ -56,8 +56,9 @@ static void update(struct stream *s)
 {
     bool shared = s->in_fd == s->out_fd;
     short out = s->out.length > s->out_sent && !s->dead ? POLLOUT : 0;
-    bool wants = !s->paused && !s->input_ended && !s->dead;
-    s->in_watch.events = (short)((wants ? POLLIN : 0) | (shared ? out : 0));
+    bool open = !s->input_ended && !s->dead;
+    short in = !open ? 0 : s->paused && !s->draining ? POLLRDHUP : POLLIN;
+    s->in_watch.events = (short)(in | (shared ? out : 0));
     s->out_watch.events = shared ? 0 : out;
 }
 
@@ -81,11 +82,10 @@ static void in_ready(void *ctx, short events)
         end_input(s, true);
         return;
     }
-    if (s->paused || s->input_ended || !(events & (POLLIN | POLLHUP | POLLERR | POLLNVAL))) {
-        if (events & (POLLHUP | POLLERR) && s->in_fd == s->out_fd)
-            end_input(s, true);
+    /* What a peer that has left can still have sent is bounded by the kernel's buffer. */
+    s->draining |= (events & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
+    if (s->input_ended || (s->paused && !s->draining) || !(events & ~POLLOUT))
         return;
-    }
     ssize_t n = read(s->in_fd, data, sizeof(data));
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;

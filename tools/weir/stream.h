@@ -20,7 +20,8 @@ struct stream {
     bool is_tty, is_socket;
     bool crlf; /* lines end with \r\n (a raw terminal is at the far end) */
     bool telnet;
-    bool paused; /* input is not wanted now */
+    bool paused;   /* input is not wanted now */
+    bool draining; /* the peer has left: what it sent before is read even if paused */
     bool input_ended, dead;
     uint8_t telnet_state;
     struct strbuf out;
