@@ -2,6 +2,7 @@
 """The command at a terminal and at pipes: the escape key, raw mode and its end, signals, end of
 input, serial ports on files, ptys and sockets."""
 import os
+import re
 import signal
 import subprocess
 import termios
@@ -121,6 +122,8 @@ def serial_backends():
                      f'serial2: filename=file:{vm.path("f")}', 'serial3: filename=null'):
             check(part in chardevs, f'{part!r} is not in {chardevs!r}')
         client = connect(vm.path('s'))
+        while re.search('serial1.*not connected', mon.command('info chardev')):
+            time.sleep(0.01)
         # The monitor writes the UARTs' data registers: bytes come out at the other end.
         mon.command('o/b 0x2fb 3')  # 8 bits
         mon.command('o/b 0x2f8 0x41')
