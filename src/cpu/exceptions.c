@@ -111,11 +111,12 @@ enum weir_stop software_interrupt(struct vcpu *c, const struct insn *i, unsigned
     struct x86_fault f = {.vector = (uint8_t)vector, .kind = (uint8_t)kind};
     if (log_on(c->log, WEIR_LOG_INT) && (c->cr0 & CR0_PE))
         log_delivery(c, &f, c->rip - i->length);
+    bool stepping = c->rflags_rest & FLAG_TF;
     enum weir_stop stop = event_deliver(c, &f);
     if (stop == STOP_BOUNDARY) {
-        if (vector == VEC_DB)
+        if (kind == FAULT_ICEBP)
             report_exception(c, &f);
-        c->shadow = SHADOW_TF_NOW;
+        c->shadow = stepping ? SHADOW_TF_NOW : 0;
     }
     return stop;
 }

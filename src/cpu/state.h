@@ -112,7 +112,7 @@ enum {
 };
 
 /* vcpu.shadow. TF_NOW: the single-step trap behind this instruction depends on TF as it is now, not
- * as it was when it began (INT n, SYSCALL, SYSRET). */
+ * as it was when it began (INT n, SYSCALL). */
 enum { SHADOW_STI = 1, SHADOW_MOV_SS = 2, SHADOW_TF_NOW = 4 };
 
 /* vcpu.mode: all that decoding and fast paths depend on; the key of a block with its address. */

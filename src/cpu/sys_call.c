@@ -56,7 +56,8 @@ enum weir_stop op_syscall(struct vcpu *c, const struct insn *i)
         flat_segments(c, cs, cs + 8, CODE32, 0);
         cpu_set_rflags(c, flags & ~(uint64_t)(FLAG_IF | FLAG_RF | FLAG_VM));
     }
-    c->shadow |= SHADOW_TF_NOW;
+    if (flags & FLAG_TF)
+        c->shadow |= SHADOW_TF_NOW;
     cpu_mode_update(c);
     return STOP_BOUNDARY;
 }
@@ -69,6 +70,7 @@ enum weir_stop op_sysret(struct vcpu *c, const struct insn *i)
         return raise_ud(c);
     if (c->cpl || (to_64bit && !is_amd(c) && !is_canonical(c->gpr[RCX])))
         return raise_gp0(c);
+    bool stepping = c->rflags_rest & FLAG_TF;
     uint64_t flags = cpu_rflags(c) | FLAG_IF;
     if (from_long)
         flags = (c->gpr[R11] & SYSRET_FLAGS) | FLAG_FIXED;
@@ -76,9 +78,15 @@ enum weir_stop op_sysret(struct vcpu *c, const struct insn *i)
     flat_segments(c, (to_64bit ? base + 16 : base) | 3, (base + 8) | 3,
                   to_64bit ? CODE64 : CODE32, 3);
     cpu_set_rflags(c, flags);
-    c->shadow |= SHADOW_TF_NOW;
     cpu_mode_update(c);
-    return STOP_BOUNDARY;
+    if (!(flags & FLAG_TF)) {
+        if (stepping)
+            c->shadow |= SHADOW_TF_NOW; /* stepping ends with it */
+        return STOP_BOUNDARY;
+    }
+    /* The step of the SYSCALL that is now complete. */
+    c->fault = (struct x86_fault){.vector = VEC_DB, .dr6_bits = DR6_BS};
+    return STOP_TRAP;
 }
 
 enum weir_stop op_sysenter(struct vcpu *c, const struct insn *i)

@@ -259,14 +259,16 @@ enum weir_stop task_switch(struct vcpu *c, uint16_t selector, enum task_source s
     bool ok = load_segments(c) && cr3_ok;
     cpu_mode_update(c);
     tlb_flush_non_global(c);
-    if (t.wide && (t.tss[0x64] & 1))
-        c->pending_dr6 |= DR6_BT;
     if (!ok)
         return STOP_TRAP;
     if (has_error && !push_error(c, t.wide, error))
         return STOP_TRAP;
     if (c->rip > c->seg[SEG_CS].limit) {
         raise_gp0(c);
+        return STOP_TRAP;
+    }
+    if (t.wide && (t.tss[0x64] & 1)) {
+        c->fault = (struct x86_fault){.vector = VEC_DB, .dr6_bits = DR6_BT};
         return STOP_TRAP;
     }
     return STOP_BOUNDARY;

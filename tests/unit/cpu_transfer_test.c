@@ -308,14 +308,17 @@ static void test_task_gate_for_fault(void **state)
     struct vcpu *c = &b->cpu;
     bare_protected(b);
     second_task();
-    bare_put(b, TSS2 + 0x64, 2, 1); /* T: debug trap on entry */
     bare_idt(b, 8, SEL_TSS2, 0, 0x85);
     c->fault = (struct x86_fault){.vector = VEC_DF, .has_error = true};
     assert_int_equal(exception_deliver(c), STOP_BOUNDARY);
     assert_int_equal(c->rip, 0x44444);
     assert_int_equal(c->gpr[RSP], 0x5000 - 4);
     assert_int_equal(stack32(0), 0);
-    assert_int_equal(c->pending_dr6, DR6_BT);
+    assert_int_equal(far_iret(c, 4), STOP_BOUNDARY);
+    bare_put(b, TSS2 + 0x64, 2, 1); /* T: debug trap on entry */
+    assert_int_equal(far_jump(c, SEL_TSS2, 0, 4), STOP_TRAP);
+    assert_int_equal(c->fault.vector, VEC_DB);
+    assert_int_equal(c->fault.dr6_bits, DR6_BT);
 }
 
 static void test_task_faults(void **state)

@@ -30,8 +30,6 @@ void fpu_reset(struct vcpu *c)
     c->fpu.fx.scratch_mxcsr = MXCSR_INIT;
     c->fpu.mxcsr = MXCSR_INIT;
     fpu_x87_init(c);
-    c->fpu.fx.fcw = 0x40; /* RESET# is not FNINIT (SDM Vol. 3A table 9-1) */
-    c->fpu.fx.ftw = 0xff;
 }
 
 /* ---- availability ---- */

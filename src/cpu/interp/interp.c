@@ -101,8 +101,9 @@ static enum weir_stop step(struct vcpu *c)
     if (UNLIKELY(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)))
         trace(c, b, linear);
     c->rip += i->length;
-    enum weir_stop stop = settle(c, i, i->exec(c, i));
-    bool traps = stop <= STOP_REPEAT || stop == STOP_HALT;
+    enum weir_stop stop = i->exec(c, i);
+    bool traps = stop <= STOP_REPEAT || stop == STOP_HALT; /* a fault is not a step done */
+    stop = settle(c, i, stop);
     if (!traps || !debug_after(c, tf))
         return stop;
     c->halted = false;
