@@ -261,7 +261,7 @@ static bool depends_on_mxcsr(const struct insn *i, const struct thunk_spec *s)
         return name_starts(i, "VFPCLASS") || name_starts(i, "VRCP") ||
                name_starts(i, "VRSQRT") || name_starts(i, "VCVT") || name_starts(i, "VDP");
     default:
-        return s->mmx && s->needs & FPU_NEEDS_SSE; /* CVTPI2PS and its kin */
+        return insn_row(i)->state == STATE_MMX && name_starts(i, "CVT");
     }
 }
 
@@ -314,6 +314,8 @@ static void describe_needs(const struct insn *i, struct thunk_spec *s)
         break;
     case STATE_MMX:
         s->needs |= FPU_NEEDS_MMX | FPU_NEEDS_WAIT;
+        if (name_starts(i, "CVT")) /* CVTPI2PS and its kin */
+            s->needs |= FPU_NEEDS_SSE;
         break;
     case STATE_SSE:
         s->needs |= FPU_NEEDS_SSE;
@@ -375,7 +377,7 @@ bool thunk_describe(const struct host_exec *h, const struct insn *i, struct thun
     describe_masking(i, s);
     s->flags_in = info->flags_read != 0;
     s->flags_out = info->flags_written | info->flags_undefined;
-    if (s->evex && !h->has_avx512)
+    if (s->evex && (!h->has_avx512 || i->vector_bytes > 64))
         return false;
     if (s->evex)
         put_evex(&e);

@@ -175,11 +175,11 @@ static enum weir_stop gather(struct vcpu *c, const struct insn *i, unsigned inde
     unsigned count = i->vector_bytes / (size > index_bytes ? size : index_bytes);
     for (unsigned n = 0; n < count; n++) {
         uint64_t v;
-        if (!element_wanted(c, i, n, size))
-            continue;
-        if (!mem_load(c, i->seg, vsib_offset(c, i, n, index_bytes), size, &v))
-            return STOP_FAULT;
-        store_le(out + n * size, v, size);
+        if (element_wanted(c, i, n, size)) {
+            if (!mem_load(c, i->seg, vsib_offset(c, i, n, index_bytes), size, &v))
+                return STOP_FAULT;
+            store_le(out + n * size, v, size);
+        }
         element_done(c, i, n, size);
     }
     memset(out + count * size, 0, 64 - count * size);
