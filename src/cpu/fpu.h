@@ -45,7 +45,8 @@ void fpu_x87_init(struct vcpu *c);
 void fpu_status_update(struct vcpu *c);
 /* FCS:FIP, FDS:FDP and FOP behind an x87 instruction that is not a control instruction. */
 void fpu_pointers_set(struct vcpu *c, const struct insn *i);
-/* Before MMX instructions write registers: TOP = 0 (registers keep their physical place). */
+/* What every MMX instruction does first: TOP = 0 (registers keep their physical place), all
+ * tags valid. */
 void fpu_mmx_enter(struct vcpu *c);
 /* Full tag word from the abridged one and the registers' contents; and back. */
 uint16_t fpu_tag_word(const struct vcpu *c);

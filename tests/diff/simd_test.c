@@ -225,7 +225,7 @@ static void random_state_set(const struct insn *i)
     if (one_in(8))
         cpu->gpr[RSI] = SCRATCH_END - below(72);
     if (i->op == OP_MASKMOVDQU || i->op == OP_MASKMOVQ || i->op == OP_VMASKMOVDQU)
-        cpu->gpr[RDI] = one_in(3) ? SCRATCH_END - below(20) : SCRATCH + 4096 + below(64);
+        cpu->gpr[RDI] = SCRATCH + 4096 - below(16); /* bytes masked out may fault or not */
     if (insn_row(i)->operands[0].kind == KIND_VSIB || insn_row(i)->operands[1].kind == KIND_VSIB)
         for (unsigned n = 0; n < 64; n += 4) {
             bool quad = insn_row(i)->opcode & 1;
@@ -319,6 +319,17 @@ static void host_run(const struct encoding *e, struct outcome *out)
 }
 
 /* ---- comparison ---- */
+
+/* What the manuals leave open. After an unmasked overflow or underflow PE tells about a result
+ * that nobody sees; SHA operands need alignment on Intel processors only. */
+static bool tolerated(const struct insn *i, const struct outcome *g, const struct outcome *h)
+{
+    if (g->fault == VEC_GP && h->fault == -1)
+        return strncmp(op_name(i->op), "SHA", 3) == 0;
+    return g->fault == VEC_XM && h->fault == VEC_XM &&
+           (g->fpu.mxcsr & ~(g->fpu.mxcsr >> 7) & 0x18) && !(g->fpu.mxcsr & 7 & ~(g->fpu.mxcsr >> 7)) &&
+           (g->fpu.mxcsr | 0x20) == (h->fpu.mxcsr | 0x20);
+}
 
 static const char *difference(const struct outcome *g, const struct outcome *h)
 {
@@ -418,6 +429,8 @@ static bool run_case(const struct encoding *e, const struct insn *i)
     memcpy((void *)SCRATCH, memory, sizeof memory);
     host_run(e, &direct);
     const char *what = difference(&guest, &direct);
+    if (what && tolerated(i, &guest, &direct))
+        what = NULL;
     if (what)
         report(e, i, what, &guest, &direct, &before);
     return what == NULL;

@@ -136,6 +136,7 @@ void fpu_mmx_enter(struct vcpu *c)
 {
     struct fpu_state *f = &c->fpu;
     unsigned top = f->fx.fsw >> FSW_TOP_SHIFT & 7;
+    f->fx.ftw = 0xff;
     if (LIKELY(top == 0))
         return;
     uint8_t physical[8][16];

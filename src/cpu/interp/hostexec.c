@@ -157,16 +157,23 @@ static const struct thunk *thunk_get(struct vcpu *c, const struct insn *i)
 
 /* ---- the memory operand ---- */
 
+static uint64_t low_bits(unsigned count) { return count >= 64 ? ~0ull : BIT64(count) - 1; }
+
 /* Bit n set: element n of the memory operand is touched. */
 static uint64_t touched_elements(const struct vcpu *c, const struct thunk_spec *s)
 {
-    uint64_t all = s->elements >= 64 ? ~0ull : BIT64(s->elements) - 1;
-    uint64_t mask = c->fpu.k[s->mask] & all;
-    if (s->masking == MASKING_PACKED) {
-        unsigned count = (unsigned)__builtin_popcountll(mask);
-        return count >= 64 ? ~0ull : BIT64(count) - 1;
+    uint64_t mask = c->fpu.k[s->mask], folded = 0;
+    switch (s->masking) {
+    case MASKING_FOLDED:
+        mask &= low_bits(s->vector_elements);
+        for (unsigned n = 0; n < s->vector_elements; n += s->elements)
+            folded |= mask >> n;
+        return folded & low_bits(s->elements);
+    case MASKING_PACKED:
+        return low_bits((unsigned)__builtin_popcountll(mask & low_bits(s->elements)));
+    default:
+        return mask & low_bits(s->elements);
     }
-    return mask;
 }
 
 static bool masked_read(struct vcpu *c, const struct insn *i, const struct thunk_spec *s,
@@ -174,8 +181,6 @@ static bool masked_read(struct vcpu *c, const struct insn *i, const struct thunk
 {
     uint64_t touched = touched_elements(c, s);
     memset(buffer, 0, s->mem_bytes);
-    if (s->masking == MASKING_ANY)
-        return !touched || mem_read_bytes(c, i->seg, offset, buffer, s->mem_bytes);
     for (unsigned n = 0; n < s->elements; n++)
         if (touched >> n & 1 && !mem_read_bytes(c, i->seg, offset + n * s->element,
                                                 buffer + n * s->element, s->element))
@@ -205,6 +210,15 @@ static bool masked_write(struct vcpu *c, const struct insn *i, const struct thun
     return true;
 }
 
+/* Masked moves that touch nothing do not complain (as AMD processors). */
+static bool misaligned(const struct vcpu *c, const struct insn *i, const struct thunk_spec *s,
+                       uint64_t offset)
+{
+    if (!((c->segc[i->seg].base + offset) & c->linear_mask & (s->alignment - 1)))
+        return false;
+    return s->masking == MASKING_NONE || touched_elements(c, s);
+}
+
 struct memory_operand {
     uint64_t offset;
     void *host;  /* where the thunk finds it */
@@ -223,8 +237,7 @@ static bool memory_begin(struct vcpu *c, const struct insn *i, const struct thun
     if (s->masking == MASKING_NONE &&
         !seg_linear(c, i->seg, m->offset, s->mem_bytes, access, &linear))
         return false;
-    if (s->alignment &&
-        ((c->segc[i->seg].base + m->offset) & c->linear_mask & (s->alignment - 1))) {
+    if (s->alignment && misaligned(c, i, s, m->offset)) {
         raise_gp0(c);
         return false;
     }
@@ -335,9 +348,10 @@ static enum weir_stop run_simd_float(struct vcpu *c, const struct insn *i,
                                      const struct thunk *t, struct memory_operand *m)
 {
     struct host_frame *f = &c->host->frame;
+    const struct thunk_spec *s = &t->spec;
     f->mxcsr_guest = (c->fpu.mxcsr | 0x1f80) & ~MXCSR_FLAGS;
     enum weir_stop stop;
-    if (LIKELY((c->fpu.mxcsr & 0x1f80) == 0x1f80)) {
+    if (LIKELY((c->fpu.mxcsr & 0x1f80) == 0x1f80 || s->sae)) {
         stop = run_plain(c, i, t, m);
         if (stop == STOP_NEXT)
             c->fpu.mxcsr |= f->mxcsr_out & MXCSR_FLAGS;
@@ -379,10 +393,10 @@ static enum weir_stop run_mmx(struct vcpu *c, const struct insn *i, const struct
                               struct memory_operand *m)
 {
     const struct thunk_spec *s = &t->spec;
+    fpu_mmx_enter(c);
     enum weir_stop stop = s->mxcsr ? run_simd_float(c, i, t, m) : run_plain(c, i, t, m);
     if (stop != STOP_NEXT)
         return stop;
-    c->fpu.fx.ftw = 0xff;
     for (unsigned r = 0; r < 8; r++)
         if (s->mmx_stores >> r & 1)
             memset(c->fpu.fx.st[r] + 8, 0xff, 2);
@@ -406,7 +420,6 @@ enum weir_stop op_host(struct vcpu *c, const struct insn *i)
     if (s->x87) {
         stop = run_x87(c, i, t, &m);
     } else if (s->mmx) {
-        fpu_mmx_enter(c);
         stop = run_mmx(c, i, t, &m);
     } else if (s->mxcsr) {
         stop = run_simd_float(c, i, t, &m);

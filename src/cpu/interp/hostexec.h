@@ -32,7 +32,7 @@ enum thunk_memory { MEMORY_NONE, MEMORY_READ, MEMORY_WRITE };
 enum thunk_masking {
     MASKING_NONE,     /* all of it */
     MASKING_ELEMENTS, /* element n is touched if mask bit n is set */
-    MASKING_ANY,      /* all of it if any mask bit is set (broadcasts) */
+    MASKING_FOLDED,   /* element n stands for vector elements n, n + elements...: broadcasts */
     MASKING_PACKED,   /* as many elements as bits are set (compress, expand) */
 };
 
@@ -46,7 +46,9 @@ struct thunk_spec {
     uint8_t alignment; /* 0: none */
     uint8_t masking;   /* enum thunk_masking */
     uint8_t mask;      /* EVEX.aaa */
-    uint8_t element, elements;
+    uint8_t element, elements; /* of the memory operand */
+    uint8_t vector_elements;   /* MASKING_FOLDED */
+    bool sae;                  /* EVEX.b: exceptions are suppressed */
     bool mxcsr; /* depends on MXCSR */
     bool x87, mmx, vex, evex;
     bool flags_in;

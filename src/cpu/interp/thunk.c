@@ -297,8 +297,8 @@ static void describe_masking(const struct insn *i, struct thunk_spec *s)
     bool broadcast = (i->evex & 16) || name_starts(i, "VBROADCAST") ||
                      name_starts(i, "VPBROADCAST") || name_starts(i, "VMOVDDUP");
     if (broadcast) {
-        s->masking = MASKING_ANY;
-        s->elements = i->vector_bytes / row->element;
+        s->masking = MASKING_FOLDED;
+        s->vector_elements = i->vector_bytes / row->element;
     } else if (name_starts(i, "VPCOMPRESS") || name_starts(i, "VCOMPRESS") ||
                name_starts(i, "VPEXPAND") || name_starts(i, "VEXPAND")) {
         s->masking = MASKING_PACKED;
@@ -364,6 +364,7 @@ bool thunk_describe(const struct host_exec *h, const struct insn *i, struct thun
     s->vex = i->prefixes & (PFX_VEX | PFX_XOP | PFX_EVEX);
     s->evex = i->prefixes & PFX_EVEX;
     s->mask = s->evex ? i->evex & 7 : 0;
+    s->sae = s->evex && (i->evex & 16) && !i->mem;
     s->mem_bytes = i->mem_bytes;
     s->alignment = (uint8_t)insn_mem_alignment(i);
     describe_needs(i, s);

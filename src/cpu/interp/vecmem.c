@@ -35,15 +35,8 @@ enum weir_stop op_maskmovq(struct vcpu *c, const struct insn *i)
     enum weir_stop stop = fpu_check(c, FPU_NEEDS_MMX | FPU_NEEDS_WAIT);
     if (stop != STOP_NEXT)
         return stop;
-    /* Registers are physical: ST(r - TOP). */
-    unsigned top = c->fpu.fx.fsw >> FSW_TOP_SHIFT & 7;
-    stop =
-        store_bytes(c, i, c->fpu.fx.st[(i->reg - top) & 7], c->fpu.fx.st[(i->rm - top) & 7], 8);
-    if (stop != STOP_NEXT)
-        return stop;
     fpu_mmx_enter(c);
-    c->fpu.fx.ftw = 0xff;
-    return STOP_NEXT;
+    return store_bytes(c, i, c->fpu.fx.st[i->reg & 7], c->fpu.fx.st[i->rm & 7], 8);
 }
 
 static enum weir_stop maskmov_xmm(struct vcpu *c, const struct insn *i, unsigned needs)
@@ -173,6 +166,7 @@ static enum weir_stop gather(struct vcpu *c, const struct insn *i, unsigned inde
         return stop;
     uint8_t *out = c->fpu.zmm[i->reg];
     unsigned count = i->vector_bytes / (size > index_bytes ? size : index_bytes);
+    memset(out + count * size, 0, 64 - count * size);
     for (unsigned n = 0; n < count; n++) {
         uint64_t v;
         if (element_wanted(c, i, n, size)) {
@@ -182,7 +176,6 @@ static enum weir_stop gather(struct vcpu *c, const struct insn *i, unsigned inde
         }
         element_done(c, i, n, size);
     }
-    memset(out + count * size, 0, 64 - count * size);
     mask_clear(c, i);
     return STOP_NEXT;
 }
