@@ -84,8 +84,9 @@ struct vcpu *bare_cpu_new(const char *model)
     }
     log_init(&f->log, NULL, NULL);
     pthread_mutex_init(&f->lock, NULL);
-    if (clock_init(&f->clock, CLOCK_HOST) < 0 || bus_init(&f->mem, "memory", BIT64(52) - 1) < 0 ||
-        bus_init(&f->io, "io", 0xffff) < 0 || ram_init(&f->ram, TABLES_BYTES, &f->err) < 0)
+    if (clock_init(&f->clock, CLOCK_HOST) < 0 ||
+        bus_init(&f->mem, "memory", BIT64(52) - 1) < 0 || bus_init(&f->io, "io", 0xffff) < 0 ||
+        ram_init(&f->ram, TABLES_BYTES, &f->err) < 0)
         die("out of memory");
     tables_build(f->ram.base);
     if (!bus_map_memory(&f->mem, 0, TABLES_BYTES, f->ram.base, f->ram.tags, false, 0, "ram") ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* host_cpu.c - see host_cpu.h. The context has a fixed address so that the code behind the bytes
- * under test can store every register without needing one for the address. */
+/* host_cpu.c - see host_cpu.h. The context has a fixed address so that the code behind the
+ * bytes under test can store every register without needing one for the address. */
 #include "host_cpu.h"
 
 #include <signal.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * host_cpu.h - runs a few bytes of code on the host with all registers given: what the CPU under
- * test is compared with. Independent of the library: state goes in by XRSTOR and out by XSAVE.
+ * host_cpu.h - runs a few bytes of code on the host with all registers given: what the CPU
+ * under test is compared with. Independent of the library: state goes in by XRSTOR and out by
+ * XSAVE.
  */
 #ifndef TESTS_DIFF_HOST_CPU_H
 #define TESTS_DIFF_HOST_CPU_H

@@ -157,7 +157,10 @@ static const struct thunk *thunk_get(struct vcpu *c, const struct insn *i)
 
 /* ---- the memory operand ---- */
 
-static uint64_t low_bits(unsigned count) { return count >= 64 ? ~0ull : BIT64(count) - 1; }
+static uint64_t low_bits(unsigned count)
+{
+    return count >= 64 ? ~0ull : BIT64(count) - 1;
+}
 
 /* Bit n set: element n of the memory operand is touched. */
 static uint64_t touched_elements(const struct vcpu *c, const struct thunk_spec *s)
@@ -351,7 +354,7 @@ static enum weir_stop run_simd_float(struct vcpu *c, const struct insn *i,
     const struct thunk_spec *s = &t->spec;
     f->mxcsr_guest = (c->fpu.mxcsr | 0x1f80) & ~MXCSR_FLAGS;
     enum weir_stop stop;
-    if (LIKELY((c->fpu.mxcsr & 0x1f80) == 0x1f80 || s->sae)) {
+    if (LIKELY((c->fpu.mxcsr & 0x1f80) == 0x1f80 || s->quiet)) {
         stop = run_plain(c, i, t, m);
         if (stop == STOP_NEXT)
             c->fpu.mxcsr |= f->mxcsr_out & MXCSR_FLAGS;

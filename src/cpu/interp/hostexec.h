@@ -40,16 +40,16 @@ enum thunk_masking {
 struct thunk_spec {
     uint8_t code[20]; /* the instruction as the host runs it, memory at [RSI] */
     uint8_t code_bytes;
-    uint8_t needs;     /* FPU_NEEDS_* */
-    uint8_t memory;    /* enum thunk_memory */
-    uint8_t mem_bytes; /* 1-64 */
-    uint8_t alignment; /* 0: none */
-    uint8_t masking;   /* enum thunk_masking */
-    uint8_t mask;      /* EVEX.aaa */
+    uint8_t needs;             /* FPU_NEEDS_* */
+    uint8_t memory;            /* enum thunk_memory */
+    uint8_t mem_bytes;         /* 1-64 */
+    uint8_t alignment;         /* 0: none */
+    uint8_t masking;           /* enum thunk_masking */
+    uint8_t mask;              /* EVEX.aaa */
     uint8_t element, elements; /* of the memory operand */
     uint8_t vector_elements;   /* MASKING_FOLDED */
-    bool sae;                  /* EVEX.b: exceptions are suppressed */
-    bool mxcsr; /* depends on MXCSR */
+    bool quiet;                /* raises no SIMD exceptions: EVEX.b, or its class */
+    bool mxcsr;                /* depends on MXCSR */
     bool x87, mmx, vex, evex;
     bool flags_in;
     uint32_t flags_out; /* RFLAGS bits written */

@@ -237,8 +237,10 @@ static bool name_starts(const struct insn *i, const char *prefix)
     return strncmp(op_name(i->op), prefix, strlen(prefix)) == 0;
 }
 
-static bool depends_on_mxcsr(const struct insn *i, const struct thunk_spec *s)
+/* Also sets `quiet` where MXCSR matters but no exception comes of it. */
+static bool depends_on_mxcsr(const struct insn *i, struct thunk_spec *s)
 {
+    bool special;
     switch (insn_row(i)->exception) {
     case EXC_SSE2:
     case EXC_SSE3:
@@ -257,9 +259,11 @@ static bool depends_on_mxcsr(const struct insn *i, const struct thunk_spec *s)
     case EXC_E5:
     case EXC_E6:
     case EXC_E10:
-    case EXC_E10NF: /* no exceptions, but denormals may be zeros */
-        return name_starts(i, "VFPCLASS") || name_starts(i, "VRCP") ||
-               name_starts(i, "VRSQRT") || name_starts(i, "VCVT") || name_starts(i, "VDP");
+    case EXC_E10NF: /* denormals may be zeros or become it */
+        special = name_starts(i, "VFPCLASS") || name_starts(i, "VRCP") ||
+                  name_starts(i, "VRSQRT") || name_starts(i, "VDP");
+        s->quiet |= special;
+        return special;
     default:
         return insn_row(i)->state == STATE_MMX && name_starts(i, "CVT");
     }
@@ -364,7 +368,7 @@ bool thunk_describe(const struct host_exec *h, const struct insn *i, struct thun
     s->vex = i->prefixes & (PFX_VEX | PFX_XOP | PFX_EVEX);
     s->evex = i->prefixes & PFX_EVEX;
     s->mask = s->evex ? i->evex & 7 : 0;
-    s->sae = s->evex && (i->evex & 16) && !i->mem;
+    s->quiet = s->evex && (i->evex & 16) && !i->mem;
     s->mem_bytes = i->mem_bytes;
     s->alignment = (uint8_t)insn_mem_alignment(i);
     describe_needs(i, s);

@@ -166,7 +166,6 @@ static enum weir_stop gather(struct vcpu *c, const struct insn *i, unsigned inde
         return stop;
     uint8_t *out = c->fpu.zmm[i->reg];
     unsigned count = i->vector_bytes / (size > index_bytes ? size : index_bytes);
-    memset(out + count * size, 0, 64 - count * size);
     for (unsigned n = 0; n < count; n++) {
         uint64_t v;
         if (element_wanted(c, i, n, size)) {
@@ -176,6 +175,7 @@ static enum weir_stop gather(struct vcpu *c, const struct insn *i, unsigned inde
         }
         element_done(c, i, n, size);
     }
+    memset(out + count * size, 0, 64 - count * size);
     mask_clear(c, i);
     return STOP_NEXT;
 }
