@@ -91,8 +91,8 @@ int command_man(int argc, char **argv)
 {
     // clang-format off
     static const struct { const char *line; void (*print)(void); } tables[] = {
-        {"@OPTIONS@\n", print_options}, {"@COMMANDS@\n", print_commands}, {"@QMP@\n", print_qmp},
-        {"@LOG_ITEMS@\n", print_log_items},
+        {"@OPTIONS@\n", print_options}, {"@COMMANDS@\n", print_commands},
+        {"@QMP@\n", print_qmp}, {"@LOG_ITEMS@\n", print_log_items},
     };
     // clang-format on
     char line[1024];

@@ -268,7 +268,8 @@ enum parse_result option_chardev(struct options *o, const char *name, const char
         {"backend", "id", "mux", "path", NULL},
         {"backend", "id", "mux", "path", NULL},
         {"backend", "id", "mux", NULL},
-        {"backend", "id", "mux", "path", "host", "port", "server", "wait", "telnet", "nodelay", NULL},
+        {"backend", "id", "mux", "path", "host", "port", "server", "wait", "telnet", "nodelay",
+         NULL},
     };
     // clang-format on
     struct props p;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 // clang-format off
-static const struct log_item { const char *name; uint32_t bits; const char *help; } log_table[] = {
+static const struct { const char *name; uint32_t bits; const char *help; } log_table[] = {
 #define X(name, bit, text, help) {text, 1u << bit, help},
     WEIR_LOG_ITEMS(X)
 #undef X
