@@ -21,7 +21,8 @@
 struct pit_counter {
     int64_t start, elapsed, next_start;
     uint32_t n, next_n, reload;
-    uint16_t latch, hold; /* hold: the value until `start` comes */
+    uint16_t latch, hold; /* hold: the value until `start` comes... */
+    uint8_t hold_out;     /* ...and OUT */
     uint8_t mode, bcd, access, gate;
     uint8_t started; /* a count is in the counting element, or on its way */
     uint8_t paused;
@@ -86,7 +87,7 @@ static bool out(const struct pit_counter *c, int64_t now)
 {
     int64_t d = elapsed(c, now), n = c->n;
     if (!c->started || d < 0)
-        return c->mode != 0;
+        return c->hold_out;
     switch (c->mode) {
     case 0:
         return d >= n;
@@ -107,7 +108,7 @@ static int64_t next_change(const struct pit_counter *c, int64_t now)
     int64_t d = now - c->start, n = c->n, next = INT64_MAX;
     if (!c->started || c->paused)
         return INT64_MAX;
-    if (d < 0 && c->mode == 1)
+    if (d < 0 && c->mode == 1 && c->hold_out)
         return c->start;
     if (d < 0)
         d = 0;
@@ -211,6 +212,7 @@ void pit_irq_disable(weir_dev *dev, bool disabled)
 static void load(struct pit_counter *c, int64_t now)
 {
     c->hold = value(c, now);
+    c->hold_out = c->mode == 1 ? out(c, now) : c->mode != 0;
     c->n = c->reload;
     c->start = now + 1;
     c->elapsed = 0;
@@ -236,6 +238,7 @@ static void load_at_end(struct pit_counter *c, int64_t now)
     if (to_low) {
         c->start = end - (c->reload + 1) / 2; /* OUT is high until then in either view */
         c->n = c->reload;
+        c->hold_out = 1;
         if (now < c->start)
             c->hold = (uint16_t)((n & ~1ll) - 2 * done);
         return;
@@ -326,6 +329,7 @@ static void write_control(struct pit *p, uint8_t command, int64_t now)
                               .access = (command >> 4) & 3,
                               .mode = mode > 5 ? mode - 4 : mode,
                               .bcd = command & 1};
+    c->hold_out = c->mode != 0;
     c->paused = !c->gate && !is_triggered(c);
     if (c == &p->counter[0])
         schedule(p, now);
@@ -339,6 +343,7 @@ static void write_count(struct pit *p, struct pit_counter *c, uint8_t byte, int6
         c->write_msb = 1;
         if (c->mode == 0) { /* stops, and OUT goes low at once */
             c->hold = value(c, now);
+            c->hold_out = 0;
             c->started = 0;
         }
     } else {
@@ -466,18 +471,31 @@ static void pit_info(void *state, struct weir_text *out_text)
 
 #define COUNTER_FIELD(member) WEIR_FIELD(struct pit_counter, member)
 static const struct weir_field counter_fields[] = {
-    COUNTER_FIELD(start),      COUNTER_FIELD(elapsed),
-    COUNTER_FIELD(next_start), COUNTER_FIELD(n),
-    COUNTER_FIELD(next_n),     COUNTER_FIELD(reload),
-    COUNTER_FIELD(latch),      COUNTER_FIELD(hold),
-    COUNTER_FIELD(mode),       COUNTER_FIELD(bcd),
-    COUNTER_FIELD(access),     COUNTER_FIELD(gate),
-    COUNTER_FIELD(started),    COUNTER_FIELD(paused),
-    COUNTER_FIELD(next_armed), COUNTER_FIELD(written),
-    COUNTER_FIELD(unloaded),   COUNTER_FIELD(write_msb),
-    COUNTER_FIELD(write_low),  COUNTER_FIELD(read_msb),
-    COUNTER_FIELD(latched),    COUNTER_FIELD(status_latched),
-    COUNTER_FIELD(status),     WEIR_FIELD_END,
+    COUNTER_FIELD(start),
+    COUNTER_FIELD(elapsed),
+    COUNTER_FIELD(next_start),
+    COUNTER_FIELD(n),
+    COUNTER_FIELD(next_n),
+    COUNTER_FIELD(reload),
+    COUNTER_FIELD(latch),
+    COUNTER_FIELD(hold),
+    COUNTER_FIELD(hold_out),
+    COUNTER_FIELD(mode),
+    COUNTER_FIELD(bcd),
+    COUNTER_FIELD(access),
+    COUNTER_FIELD(gate),
+    COUNTER_FIELD(started),
+    COUNTER_FIELD(paused),
+    COUNTER_FIELD(next_armed),
+    COUNTER_FIELD(written),
+    COUNTER_FIELD(unloaded),
+    COUNTER_FIELD(write_msb),
+    COUNTER_FIELD(write_low),
+    COUNTER_FIELD(read_msb),
+    COUNTER_FIELD(latched),
+    COUNTER_FIELD(status_latched),
+    COUNTER_FIELD(status),
+    WEIR_FIELD_END,
 };
 static const struct weir_field pit_fields[] = {
     WEIR_FIELD_STRUCTS(struct pit, counter, counter_fields),
