@@ -41,6 +41,8 @@ enum weir_stop fpu_available(struct vcpu *c, const struct insn *i);
 
 /* FCW, FSW, tags, pointers, ST0-7 as FNINIT leaves them; registers keep their contents. */
 void fpu_x87_init(struct vcpu *c);
+/* FSW as FLDENV loads it: registers keep their physical place when TOP changes. */
+void fpu_fsw_set(struct vcpu *c, uint16_t fsw);
 /* Makes ES, B and FERR# follow from FSW and FCW after either was changed. */
 void fpu_status_update(struct vcpu *c);
 /* FCS:FIP, FDS:FDP and FOP behind an x87 instruction that is not a control instruction. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "bare_cpu.h"
+#include "cpu/access.h"
 #include "cpu/cpuid.h"
 #include "cpu/decode/decoder.h"
 #include "cpu/fpu.h"
@@ -55,6 +56,8 @@ static void put_prefixes(struct encoding *e, const struct optab_row *row, unsign
     unsigned l = mask >> KEY_L_SHIFT & 3 ? key >> KEY_L_SHIFT & 3 : r >> 1 & 3;
     static const uint8_t legacy[4] = {0, 0x66, 0xf3, 0xf2};
     if (encoding < ENCODING_VEX0) {
+        if (row->state == STATE_X87 && one_in(4))
+            put(e, 0x66); /* 16-bit images, else nothing */
         if (pp)
             put(e, legacy[pp]);
         if (r & 4 || w)
@@ -124,6 +127,7 @@ static bool encode(unsigned number, struct encoding *e, struct insn *i)
 static struct vcpu *cpu;
 static struct host_context *host;
 static struct host_cpu host_info;
+static uint32_t mxcsr_mask;
 
 static uint64_t random_double(void)
 {
@@ -244,14 +248,73 @@ static void random_state_set(const struct insn *i)
         }
     cpu->flags = (uint32_t)rnd() & FLAGS_ARITH;
     random_bytes((uint8_t *)SCRATCH, SCRATCH_BYTES - 4096);
+    f->fip = f->fdp = 0; /* the host's are those of the test itself */
+    f->fcs = f->fds = f->fop = 0;
+}
+
+/* Not privileged, and the same in 64-bit user mode here and there. */
+static bool is_ours(unsigned op)
+{
+    if (op == OP_XSAVES || op == OP_XRSTORS)
+        return false;
+    return op_table[op].class == CLASS_HOST || op_table[op].class == CLASS_FPU;
+}
+
+static bool is_state_image(unsigned op)
+{
+    return op_table[op].class == CLASS_FPU && op < OP_MASKMOVQ;
+}
+
+/* ---- state images in memory ---- */
+
+static void image_build(uint8_t *x, const struct fpu_state *f);
+
+/* Memory that LDMXCSR, FXRSTOR and XRSTOR can load, most of the time. */
+static void random_image(const struct insn *i)
+{
+    uint64_t at = insn_offset(cpu, i);
+    uint8_t image[HOST_XSAVE_BYTES];
+    uint32_t mxcsr = (uint32_t)rnd() & (one_in(8) ? ~0u : MXCSR_MASK);
+    if (at < SCRATCH || at > SCRATCH_END)
+        return;
+    size_t room = SCRATCH_END - at, bytes = sizeof image;
+    image_build(image, &cpu->fpu);
+    random_bytes(image + 32, 384);
+    store_le(image + 24, mxcsr, 4);
+    store_le(image + 512, rnd() & (one_in(8) ? 0xff : host->xcr0), 8);
+    store_le(image + 520, one_in(8) ? rnd() & 0xff : 0, 8);
+    if (i->op == OP_LDMXCSR || i->op == OP_VLDMXCSR) {
+        store_le(image, mxcsr, 4);
+        bytes = 4;
+    } else if (i->op == OP_FXRSTOR) {
+        bytes = 512;
+    } else if (i->op != OP_XRSTOR) {
+        return;
+    }
+    memcpy((void *)at, image, bytes < room ? bytes : room);
+}
+
+static void state_image_setup(const struct insn *i)
+{
+    struct fpu_state *f = &cpu->fpu;
+    cpu->gpr[RSI] = SCRATCH + 1024 + 64 * below(i->op == OP_XRSTOR ? 64 : 80);
+    if (one_in(8))
+        cpu->gpr[RSI] += below(64);
+    cpu->gpr[RAX] = one_in(2) ? ~0ull : rnd();
+    cpu->gpr[RDX] = rnd();
+    if (one_in(3))
+        memset(f->k, 0, sizeof f->k);
+    if (one_in(3))
+        memset(f->zmm[16], 0, sizeof f->zmm / 2);
+    for (unsigned n = 0; n < 16 && one_in(3); n++)
+        memset(f->zmm[n] + 32, 0, 32);
+    random_image(i);
 }
 
 /* ---- both sides ---- */
 
-static void host_load(void)
+static void image_build(uint8_t *x, const struct fpu_state *f)
 {
-    const struct fpu_state *f = &cpu->fpu;
-    uint8_t *x = host->xsave;
     memset(x, 0, HOST_XSAVE_BYTES);
     memcpy(x, &f->fx, 6);
     store_le(x + 24, f->mxcsr, 4);
@@ -269,6 +332,25 @@ static void host_load(void)
     if (host_info.xsave[XCOMP_OPMASK].size)
         memcpy(x + host_info.xsave[XCOMP_OPMASK].offset, f->k, 64);
     store_le(x + 512, host->xcr0, 8);
+}
+
+/* Components in their initial configuration are restored as such, so that XINUSE agrees. */
+static void host_load(void)
+{
+    const struct fpu_state *f = &cpu->fpu;
+    static const uint8_t zeros[1024];
+    uint64_t unused = 0;
+    image_build(host->xsave, f);
+    if (!memcmp(f->k, zeros, 64))
+        unused |= BIT64(XCOMP_OPMASK);
+    if (!memcmp(f->zmm[16], zeros, 1024))
+        unused |= BIT64(XCOMP_HI16_ZMM);
+    bool hi256 = false;
+    for (unsigned n = 0; n < 16; n++)
+        hi256 |= memcmp(f->zmm[n] + 32, zeros, 32) != 0;
+    if (!hi256)
+        unused |= BIT64(XCOMP_ZMM_HI256);
+    store_le(host->xsave + 512, host->xcr0 & ~unused, 8);
     memcpy(host->gpr, cpu->gpr, sizeof host->gpr);
     host->rflags = cpu->flags | 0x202;
 }
@@ -322,12 +404,16 @@ static int fault_of(enum host_end end)
     return faults[end];
 }
 
-static void host_run(const struct encoding *e, struct outcome *out)
+static void host_run(const struct encoding *e, const struct insn *i, struct outcome *out)
 {
     out->fault = fault_of(host_cpu_run(e->bytes, e->length));
     host_store(&out->fpu);
     memcpy(out->gpr, host->gpr, sizeof out->gpr);
     out->flags = (uint32_t)host->rflags & FLAGS_ARITH;
+    /* MXCSR_MASK: the host may have bits that we do not offer. */
+    uint64_t at = cpu->gpr[RSI] + (uint64_t)(int64_t)i->disp + 28;
+    if (is_state_image(i->op) && at <= SCRATCH_END - 4 && load_le((void *)at, 4) == mxcsr_mask)
+        store_le((void *)at, MXCSR_MASK, 4);
     memcpy(out->memory, (void *)SCRATCH, sizeof out->memory);
 }
 
@@ -426,11 +512,6 @@ static void report(const struct encoding *e, const struct insn *i, const char *w
 
 /* ---- the loop over the table ---- */
 
-static bool is_vector_memory(unsigned op)
-{
-    return op >= OP_MASKMOVQ && op <= OP_VPSCATTERQQ;
-}
-
 static bool host_has_row(const struct optab_row *row)
 {
     if (row->feature != ISA_BASE && !cpu_has(cpu, row->feature))
@@ -444,13 +525,15 @@ static bool run_case(const struct encoding *e, const struct insn *i)
     static struct outcome before, guest, direct;
     static uint8_t memory[SCRATCH_BYTES - 4096];
     random_state_set(i);
+    if (is_state_image(i->op))
+        state_image_setup(i);
     before.fpu = cpu->fpu;
     memcpy(before.gpr, cpu->gpr, sizeof before.gpr);
     memcpy(memory, (void *)SCRATCH, sizeof memory);
     host_load();
     guest_run(e, &guest);
     memcpy((void *)SCRATCH, memory, sizeof memory);
-    host_run(e, &direct);
+    host_run(e, i, &direct);
     if (guest.fault == VEC_PF &&
         strstr(op_name(i->op), "GATHER")) /* not there yet: not zeroed */
         memcpy(guest.fpu.zmm[i->reg] + i->vector_bytes,
@@ -509,11 +592,13 @@ int main(int argc, char **argv)
     if (!host_cpu_init(&host))
         return 77;
     cpuid_host_read(&host_info);
+    _Alignas(16) uint8_t image[512];
+    __asm__ volatile("fxsave64 %0" : "=m"(image));
+    mxcsr_mask = (uint32_t)load_le(image + 28, 4);
     cpu = bare_cpu_new("max");
     for (unsigned n = 0; n < optab_row_count; n++) {
         const struct optab_row *row = &optab_rows[n];
-        bool ours = op_table[row->op].class == CLASS_HOST || is_vector_memory(row->op);
-        if (!ours || !host_has_row(row) ||
+        if (!is_ours(row->op) || !host_has_row(row) ||
             (options.op && strcmp(options.op, op_name(row->op)) != 0))
             continue;
         rows++;

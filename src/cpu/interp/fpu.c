@@ -14,8 +14,8 @@
 void fpu_x87_init(struct vcpu *c)
 {
     struct fpu_state *f = &c->fpu;
+    fpu_fsw_set(c, 0);
     f->fx.fcw = FCW_INIT;
-    f->fx.fsw = 0;
     f->fx.ftw = 0;
     f->fip = f->fdp = 0;
     f->fcs = f->fds = f->fop = 0;
@@ -132,18 +132,23 @@ void fpu_pointers_set(struct vcpu *c, const struct insn *i)
     f->fds = c->seg[i->seg].selector;
 }
 
-void fpu_mmx_enter(struct vcpu *c)
+void fpu_fsw_set(struct vcpu *c, uint16_t fsw)
 {
     struct fpu_state *f = &c->fpu;
-    unsigned top = f->fx.fsw >> FSW_TOP_SHIFT & 7;
-    f->fx.ftw = 0xff;
-    if (LIKELY(top == 0))
+    unsigned turn = (unsigned)((fsw >> FSW_TOP_SHIFT) - (f->fx.fsw >> FSW_TOP_SHIFT)) & 7;
+    f->fx.fsw = fsw;
+    if (LIKELY(turn == 0))
         return;
-    uint8_t physical[8][16];
-    for (unsigned r = 0; r < 8; r++)
-        memcpy(physical[r], f->fx.st[(r - top) & 7], 16);
-    memcpy(f->fx.st, physical, sizeof physical);
-    f->fx.fsw &= (uint16_t) ~(7u << FSW_TOP_SHIFT);
+    uint8_t old[8][16];
+    memcpy(old, f->fx.st, sizeof old);
+    for (unsigned n = 0; n < 8; n++)
+        memcpy(f->fx.st[n], old[(n + turn) & 7], 16);
+}
+
+void fpu_mmx_enter(struct vcpu *c)
+{
+    fpu_fsw_set(c, c->fpu.fx.fsw & (uint16_t) ~(7u << FSW_TOP_SHIFT));
+    c->fpu.fx.ftw = 0xff;
 }
 
 /* Valid 0, zero 1, special 2 (SDM Vol. 1 8.1.7). */
@@ -229,7 +234,7 @@ static int control_set(struct vcpu *c, enum weir_reg reg, uint64_t v)
         f->fx.fcw = (uint16_t)v;
         break;
     case WEIR_FSW:
-        f->fx.fsw = (uint16_t)v;
+        fpu_fsw_set(c, (uint16_t)v);
         break;
     case WEIR_FTW:
         f->fx.ftw = fpu_tag_abridge((uint16_t)v);

@@ -161,7 +161,7 @@ static void env_unpack(struct vcpu *c, const struct insn *i, const uint8_t *in)
     for (unsigned n = 0; n < 7; n++)
         word[n] = (uint32_t)load_le(in + step * n, step);
     f->fx.fcw = (uint16_t)word[0];
-    f->fx.fsw = (uint16_t)word[1];
+    fpu_fsw_set(c, (uint16_t)word[1]);
     f->fx.ftw = fpu_tag_abridge((uint16_t)word[2]);
     if (real_format(c)) {
         f->fip = (word[3] & 0xffff) | (word[4] & 0x0ffff000) << 4;
@@ -229,9 +229,9 @@ enum weir_stop op_frstor(struct vcpu *c, const struct insn *i)
         return stop;
     if (!mem_read_bytes(c, i->seg, insn_offset(c, i), image, bytes + 80))
         return STOP_FAULT;
+    env_unpack(c, i, image);
     for (unsigned n = 0; n < 8; n++)
         memcpy(c->fpu.fx.st[n], image + bytes + 10 * n, 10);
-    env_unpack(c, i, image);
     return STOP_NEXT;
 }
 

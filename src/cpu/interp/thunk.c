@@ -298,11 +298,13 @@ static void describe_masking(const struct insn *i, struct thunk_spec *s)
     s->element = row->element;
     s->elements = s->mem_bytes / row->element;
     s->masking = MASKING_ELEMENTS;
-    bool broadcast = (i->evex & 16) || name_starts(i, "VBROADCAST") ||
-                     name_starts(i, "VPBROADCAST") || name_starts(i, "VMOVDDUP");
-    if (broadcast) {
+    bool repeats = name_starts(i, "VBROADCAST") || name_starts(i, "VPBROADCAST") ||
+                   name_starts(i, "VMOVDDUP");
+    if (repeats || i->evex & 16) {
+        unsigned size = row->operands[insn_mem_operand(i)].size;
         s->masking = MASKING_FOLDED;
-        s->vector_elements = i->vector_bytes / row->element;
+        s->vector_elements =
+            (uint8_t)((repeats ? i->vector_bytes : insn_size_bytes(i, size)) / row->element);
     } else if (name_starts(i, "VPCOMPRESS") || name_starts(i, "VCOMPRESS") ||
                name_starts(i, "VPEXPAND") || name_starts(i, "VEXPAND")) {
         s->masking = MASKING_PACKED;
