@@ -86,7 +86,7 @@ enum weir_stop op_fnop(struct vcpu *c, const struct insn *i)
     return fpu_check(c, i->opcode == 0xdb ? FPU_NEEDS_X87 : WAITING);
 }
 
-static enum weir_stop empty_mmx(struct vcpu *c)
+enum weir_stop op_emms(struct vcpu *c, const struct insn *i)
 {
     enum weir_stop stop = fpu_check(c, FPU_NEEDS_MMX | FPU_NEEDS_WAIT);
     if (stop != STOP_NEXT)
@@ -96,14 +96,6 @@ static enum weir_stop empty_mmx(struct vcpu *c)
     return STOP_NEXT;
 }
 
-enum weir_stop op_emms(struct vcpu *c, const struct insn *i)
-{
-    return empty_mmx(c);
-}
-enum weir_stop op_femms(struct vcpu *c, const struct insn *i)
-{
-    return empty_mmx(c);
-}
 
 /* ---- environment ---- */
 
