@@ -90,7 +90,8 @@ struct vcpu *bare_cpu_new(const char *model)
         die("out of memory");
     tables_build(f->ram.base);
     if (!bus_map_memory(&f->mem, 0, TABLES_BYTES, f->ram.base, f->ram.tags, false, 0, "ram") ||
-        !bus_map_memory(&f->mem, SCRATCH, SCRATCH_BYTES, scratch, NULL, false, 0, "scratch"))
+        !bus_map_memory(&f->mem, SCRATCH, SCRATCH_BYTES - 4096, scratch, NULL, false, 0,
+                        "scratch"))
         die("cannot map memory");
     struct vcpu *c = &f->cpu;
     c->mem = &f->mem;
@@ -107,7 +108,7 @@ struct vcpu *bare_cpu_new(const char *model)
     return c;
 }
 
-static unsigned code_bits(const struct vcpu *c)
+unsigned bare_cpu_bits(const struct vcpu *c)
 {
     return 16u << (c->mode & MODE_CODE_MASK);
 }
@@ -116,7 +117,7 @@ enum weir_stop bare_cpu_run(struct vcpu *c, const uint8_t *bytes, unsigned lengt
 {
     struct insn i;
     uint64_t rip = c->rip;
-    if (decode_insn(&i, bytes, length, code_bits(c)) != DECODE_OK || i.length != length)
+    if (decode_insn(&i, bytes, length, bare_cpu_bits(c)) != DECODE_OK || i.length != length)
         return raise_ud(c);
     insn_bind(c, &i);
     c->rip += i.length;

@@ -19,6 +19,7 @@
 struct vcpu *bare_cpu_new(const char *model);
 void bare_cpu_mode32(struct vcpu *c); /* flat 32-bit code at CPL 0 */
 void bare_cpu_mode_real(struct vcpu *c);
+unsigned bare_cpu_bits(const struct vcpu *c); /* 16, 32, 64 */
 /* Decodes one instruction and runs its operation; rewinds RIP as the stop says. */
 enum weir_stop bare_cpu_run(struct vcpu *c, const uint8_t *bytes, unsigned length);
 

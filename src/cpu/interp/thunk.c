@@ -33,12 +33,11 @@ static void put(struct thunk_spec *s, unsigned byte)
     s->code[s->code_bytes++] = (uint8_t)byte;
 }
 
-/* VEX, XOP and EVEX: the payload bytes as the guest wrote them. */
+/* The VEX, XOP or EVEX prefix as the guest wrote it; no legacy prefix has these values. */
 static const uint8_t *vex_payload(const struct insn *i)
 {
     const uint8_t *p = i->bytes;
-    while (*p == 0x26 || *p == 0x2e || *p == 0x36 || *p == 0x3e || *p == 0x64 || *p == 0x65 ||
-           *p == 0x67)
+    while (*p != 0x62 && *p != 0xc4 && *p != 0xc5 && *p != 0x8f)
         p++;
     return p;
 }
