@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "board/board.h"
 #include "board/device.h"
+#include "debug/trace.h"
 #include "run/run.h"
 
 #include <stdlib.h>
@@ -117,6 +118,7 @@ static int build_cpu(struct weir *vm)
     c->clock = &vm->clock;
     c->log = &vm->log;
     c->device_lock = &vm->device_lock;
+    c->trace_block = trace_block;
     c->tsc_hz = 1000000000;
     c->a20_mask = ~0ull;
     return vcpu_init(c, vm->config.cpu, &vm->err);
