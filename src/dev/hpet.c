@@ -70,13 +70,13 @@ static uint64_t counter(const struct hpet *s)
 
 /* ---- lines ---- */
 
-/* GSI of a timer's interrupt. Pin 2 is the board's wire for GSI 0. */
+/* GSI of a timer's interrupt, ffh for none. */
 static uint8_t route(const struct hpet *s, unsigned n)
 {
     if ((s->config & CONFIG_LEGACY) && n < 2)
         return n ? 8 : 0;
     unsigned pin = s->timers[n].config >> 9 & 31;
-    return pin < 24 && (ROUTES >> pin & 1) ? (pin == 2 ? 0 : (uint8_t)pin) : 0xff;
+    return pin < 24 && (ROUTES >> pin & 1) ? (uint8_t)pin : 0xff;
 }
 
 static void drive(struct hpet *s, unsigned n, uint8_t level)

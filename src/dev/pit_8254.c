@@ -453,7 +453,8 @@ static int pit_loaded(void *state)
             c->next_n > 65536 || c->reload > 65536 || !(c->access & 3))
             return -WEIR_EINVAL;
     }
-    weir_line_set(&p->irq, p->irq_level);
+    if (!p->irq_disabled) /* else the line is the HPET's */
+        weir_line_set(&p->irq, p->irq_level);
     return 0;
 }
 

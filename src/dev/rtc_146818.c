@@ -453,7 +453,8 @@ static int rtc_loaded(void *state)
         return -WEIR_EINVAL;
     r->stopped = !runs(r);
     r->weekday_shift %= 7;
-    weir_line_set(&r->irq, r->irq_level);
+    if (!r->irq_disabled) /* else the line is the HPET's */
+        weir_line_set(&r->irq, r->irq_level);
     return 0;
 }
 
