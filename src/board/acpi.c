@@ -108,6 +108,7 @@ static uint32_t build_dsdt(struct acpi_tables *t, const struct acpi_machine *m)
     uint32_t start = t->length;
     put_bytes(t, dsdt_aml, sizeof(dsdt_aml));
     set_presence(t->data + start, m);
+    memcpy(t->data + start + 28, "WEIR\1\0\0", 8); /* creator: iasl's version varies */
     t->data[start + 9] = 0;
     return start;
 }

@@ -88,7 +88,7 @@ static void system_information(struct smbios *s, const struct smbios_machine *m)
 {
     struct writer w = begin(s, 1, 0x100);
     put_string(&w, "Weir");
-    put_string(&w, "Weir PC (i440FX + PIIX3)");
+    put_string(&w, "PC (i440FX + PIIX3)");
     put_string(&w, WEIR_VERSION_STRING);
     put_string(&w, "");
     put_uuid(&w, m->uuid);
