@@ -261,9 +261,9 @@ static unsigned code_bits(const struct vcpu *c)
 }
 
 /* Whatever sets rip, or after which going on in the block makes no sense. */
-static bool ends_block(unsigned op)
+static bool ends_block(const struct insn *i)
 {
-    switch (op) {
+    switch (i->op) {
     case OP_INVALID:
     case OP_UD:
     case OP_JCC:
@@ -300,6 +300,10 @@ static bool ends_block(unsigned op)
     case OP_INVPCID:
     case OP_XSETBV:
         return true;
+    case OP_MOV_SREG: /* to SS: one instruction follows in its shadow */
+        return i->opcode == 0x8e && i->reg == SEG_SS;
+    case OP_POP_SREG:
+        return i->opcode == 0x17;
     default:
         return false;
     }
@@ -325,7 +329,7 @@ static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigne
         }
         at += i->length;
         b->count++;
-        if (ends_block(i->op))
+        if (ends_block(i))
             break;
     }
     b->bytes = (uint16_t)at;
