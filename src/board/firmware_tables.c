@@ -9,11 +9,7 @@
 #include "board/smbios.h"
 #include "dev/chips.h"
 #include "dev/fw_cfg.h"
-#include "dev/machine_hooks.h"
-
-#define CYLINDERS_MAX 16383u
-#define HEADS         16u
-#define SECTORS       63u
+#include "dev/pci_board.h"
 
 /* ---- CMOS ---- */
 
@@ -44,18 +40,12 @@ static void set_memory(struct cmos *cmos, const struct ram *ram)
     set(cmos, 0x5b, at_most(high >> 16, 0xffffff), 3);
 }
 
-/* Drive types: 2 = 1.2 MB, 4 = 1.44 MB, 5 = 2.88 MB; the medium decides. */
-static unsigned floppy_type(struct weir *vm, int index)
+/* Both the type of a floppy drive and the geometry of a disk are what the controllers say, so
+ * that firmware and hardware agree. */
+static unsigned floppy_type(struct weir *vm, unsigned index)
 {
-    const struct weir_block *b = machine_find_block(vm, "floppy", index);
-    if (!b)
-        return 0;
-    if (!block_present(b))
-        return 4;
-    uint64_t kib = b->bytes >> 10;
-    if (kib == 1200 || kib == 360 || kib == 320 || kib == 180 || kib == 160)
-        return 2;
-    return kib > 1722 ? 5 : 4;
+    weir_dev *fdc = weir_dev_find(vm, fdc_class.name, NULL);
+    return fdc ? fdc_cmos_type(fdc, index) : 0;
 }
 
 static void set_floppies(struct cmos *cmos, struct weir *vm)
@@ -69,29 +59,27 @@ static void set_floppies(struct cmos *cmos, struct weir *vm)
     set(cmos, 0x14, equipment, 1);
 }
 
-/* Types and geometry of the first two IDE disks, BIOS translation of all four: none up to 1024
- * cylinders, else LBA. */
+/* Types and geometry of the first two IDE disks, BIOS translation of all four. */
 static void set_disks(struct cmos *cmos, struct weir *vm)
 {
     unsigned types = 0, translation = 0;
-    for (int i = 0; i < 4; i++) {
-        const struct weir_block *b = machine_find_block(vm, "ide", i);
-        if (!block_present(b) || b->is_cdrom)
+    weir_dev *ide = weir_dev_find(vm, piix3_ide_class.name, NULL);
+    for (unsigned i = 0; i < 4; i++) {
+        struct ide_geometry g;
+        if (!ide || !piix3_ide_geometry(ide, i, &g))
             continue;
-        uint64_t cylinders = at_most(b->bytes / 512 / (HEADS * SECTORS), CYLINDERS_MAX);
-        if (cylinders > 1024)
-            translation |= 1u << (2 * i);
+        translation |= g.translation << (2 * i);
         if (i > 1)
             continue;
         types |= 0xf0u >> (4 * i);
         unsigned at = i == 0 ? 0x1b : 0x24;
         set(cmos, i == 0 ? 0x19 : 0x1a, 47, 1); /* user-defined type */
-        set(cmos, at, cylinders, 2);
-        set(cmos, at + 2, HEADS, 1);
+        set(cmos, at, g.cylinders, 2);
+        set(cmos, at + 2, g.heads, 1);
         set(cmos, at + 3, 0xffff, 2); /* no write precompensation */
         set(cmos, at + 5, 0xc8, 1);
-        set(cmos, at + 6, cylinders, 2);
-        set(cmos, at + 8, SECTORS, 1);
+        set(cmos, at + 6, g.cylinders, 2);
+        set(cmos, at + 8, g.sectors, 1);
     }
     set(cmos, 0x12, types, 1);
     set(cmos, 0x39, translation, 1);
