@@ -175,6 +175,15 @@ static void set_virtual_wire(struct weir *vm)
     bus_write(&vm->mem, APIC_GPA + 0x360, 0x400, 4);
 }
 
+/* 8 data bits: small kernels write to the UART without setting it up. */
+static void set_serial(struct weir *vm)
+{
+    static const uint16_t line_control[4] = {0x3fb, 0x2fb, 0x3eb, 0x2eb};
+    for (unsigned n = 0; n < ARRAY_SIZE(line_control); n++)
+        if (vm->serial[n])
+            bus_write(&vm->io, line_control[n], 3, 1);
+}
+
 void boot_flat32(struct weir *vm, uint32_t entry)
 {
     static const uint64_t gdt[4] = {0, 0, 0x00cf9b000000ffffull, 0x00cf93000000ffffull};
@@ -208,6 +217,7 @@ int boot_reset(struct weir *vm)
     if (vm->vga)
         vga_set_text_mode(vm->vga);
     set_virtual_wire(vm);
+    set_serial(vm);
     store_bios_data(vm);
     int rc = install_tables(vm, k);
     if (rc < 0)

@@ -18,6 +18,9 @@ enum {
     BOOT_GDT_GPA = 0x9000,
     BOOT_CMDLINE_GPA = 0x20000,
     BOOT_CMDLINE_MAX = 0x10000,
+    BOOT_LOW_FREE_GPA = 0x30000, /* kernels may have [this, BOOT_LOW_END) */
+    BOOT_LOW_END = 0x9fc00,      /* the EBDA */
+    BOOT_ROM_GPA = 0xc0000,
     BOOT_HIGH_MEMORY = 0x100000,
 };
 /* ACPI and SMBIOS tables: the last of the RAM below 4 GiB. */

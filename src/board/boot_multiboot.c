@@ -6,7 +6,7 @@
  * = address of the information structure.
  *
  * Low memory: BOOT_PARAMS_GPA + 0: information; 200h: memory map; 400h: module list; 1000h:
- * strings. Kernels must load at or above 1 MiB; modules follow the kernel on page boundaries.
+ * strings. Modules follow the kernel on page boundaries.
  */
 #include "board/boot_kernel.h"
 #include "board/e820.h"

@@ -42,7 +42,10 @@ static int refuse(char why[160], enum weir_error code, const char *text)
     return -(int)code;
 }
 
-/* Everything of a segment is checked here, whatever format it came from. */
+/* What a linker puts just below 1 MiB (ELF headers before a kernel at 1 MiB) is let through:
+ * there is ROM, and it is lost as on other machines.
+ *
+ * Everything of a segment is checked here, whatever format it came from. */
 static int add_segment(struct multiboot_layout *l, uint32_t length, uint64_t ram_end,
                        const uint64_t segment[4], char why[160])
 {
@@ -51,8 +54,11 @@ static int add_segment(struct multiboot_layout *l, uint32_t length, uint64_t ram
         return 0;
     if (offset > length || file_bytes > length - offset || file_bytes > bytes)
         return refuse(why, WEIR_EFORMAT, "a segment lies outside the file");
-    if (gpa < BOOT_HIGH_MEMORY)
-        return refuse(why, WEIR_EUNSUPPORTED, "a segment loads below 1 MiB");
+    bool is_low =
+        gpa >= BOOT_LOW_FREE_GPA && gpa <= BOOT_LOW_END && bytes <= BOOT_LOW_END - gpa;
+    if (gpa < BOOT_ROM_GPA && !is_low)
+        return refuse(why, WEIR_EUNSUPPORTED,
+                      "a segment loads where the machine has its own data");
     if (gpa > ram_end || bytes > ram_end - gpa)
         return refuse(why, WEIR_ERANGE, "a segment does not fit in RAM");
     if (l->segment_count == MULTIBOOT_SEGMENTS)

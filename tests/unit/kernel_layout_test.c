@@ -200,7 +200,8 @@ static int mb_layout(uint32_t length, struct multiboot_layout *l)
     for (unsigned i = 0; rc == 0 && i < l->segment_count; i++) {
         assert_true((uint64_t)l->segment[i].offset + l->segment[i].file_bytes <= length);
         assert_true(l->segment[i].file_bytes <= l->segment[i].bytes);
-        assert_true(l->segment[i].gpa >= MIB);
+        uint32_t gpa = l->segment[i].gpa;
+        assert_true(gpa >= 0xc0000 || (gpa >= 0x30000 && gpa + l->segment[i].bytes <= 0x9fc00));
         assert_true((uint64_t)l->segment[i].gpa + l->segment[i].bytes <= RAM_END);
         assert_true(l->segment[i].gpa + l->segment[i].bytes <= l->end);
     }
@@ -227,6 +228,15 @@ static void test_multiboot(void **state)
     store_le(image + 0x58, 0, 4);
     assert_int_equal(mb_layout(0x600, &l), 0);
     assert_int_equal(l.segment[0].bytes, 0x600);
+    make_elf32(); /* headers in front of 1 MiB are let through, low memory in use is not */
+    store_le(image + 52 + 32 + 12, 0xff000, 4);
+    assert_int_equal(mb_layout(0x1800, &l), 0);
+    store_le(image + 52 + 32 + 12, 0x40000, 4);
+    assert_int_equal(mb_layout(0x1800, &l), 0);
+    store_le(image + 52 + 32 + 12, 0x9f000, 4);
+    assert_int_equal(mb_layout(0x1800, &l), -WEIR_EUNSUPPORTED);
+    store_le(image + 52 + 32 + 12, 0x8000, 4);
+    assert_int_equal(mb_layout(0x1800, &l), -WEIR_EUNSUPPORTED);
     make_elf32();
     make_header(0x100c, 8); /* a requirement nobody knows */
     assert_int_equal(mb_layout(0x1800, &l), -WEIR_EUNSUPPORTED);
