@@ -117,6 +117,7 @@ struct weir_config {
     bool no_devices;        /* -nodefaults: only the chips a PC cannot be without */
     weir_log_fn *log;       /* may be NULL */
     void *log_ctx;
+    bool screen_on_serial; /* -nographic: the BIOS's text output goes to serial port 0 too */
 };
 
 /* Fills in defaults. `size` is the caller's sizeof(struct weir_config). */

@@ -141,6 +141,15 @@ static int add_memory_map(struct weir *vm)
     return fw_cfg_add_file(vm->fw_cfg, "etc/e820", map, count * sizeof(map[0]));
 }
 
+/* SeaBIOS then answers INT 10h and INT 16h on this port as well as on the screen. */
+static int add_serial_console(struct weir *vm)
+{
+    static const uint8_t port[2] = {0xf8, 0x03};
+    if (!vm->config.screen_on_serial)
+        return 0;
+    return fw_cfg_add_file(vm->fw_cfg, "etc/sercon-port", port, sizeof(port));
+}
+
 int firmware_tables(struct weir *vm)
 {
     int rc = fill_cmos(vm);
@@ -148,6 +157,7 @@ int firmware_tables(struct weir *vm)
         return rc;
     rc = add_numbers(vm);
     rc = rc ? rc : add_memory_map(vm);
+    rc = rc ? rc : add_serial_console(vm);
     rc = rc ? rc : acpi_add_files(vm);
     return rc ? rc : smbios_add_files(vm);
 }

@@ -27,7 +27,6 @@ def escape_key():
     for args in (['-nographic'], [], ['-display', 'none', '-serial', 'mon:stdio'],
                  ['-chardev', 'stdio,id=c,mux=on', '-serial', 'chardev:c', '-mon', 'c']):
         with Weir('-m', '16', '-S', *args, terminal=True) as vm:
-            before = flags(vm.slave)
             wait_raw(vm)
             check(not flags(vm.slave)[3] & termios.ISIG, 'Ctrl-C is still a signal')
             vm.terminal.send('\x03\x1a\x1c')  # for the guest
@@ -45,7 +44,7 @@ def escape_key():
             vm.terminal.expect('C-a x ')
             vm.terminal.send('\x01x')
             vm.wait(0)
-            same(flags(vm.slave), before, f'{args}: the terminal afterwards')
+            same(flags(vm.slave), vm.flags_before, f'{args}: the terminal afterwards')
 
 
 def another_escape_key():
@@ -60,7 +59,6 @@ def another_escape_key():
 def plain_terminal():
     """-monitor stdio: Ctrl-C ends weir and the terminal is as before."""
     with Weir('-m', '16', '-S', '-monitor', 'stdio', terminal=True) as vm:
-        before = flags(vm.slave)
         wait_raw(vm)
         mon = Monitor(vm.terminal)
         same(mon.command('p 5'), '0x5\n', 'p 5')
@@ -68,7 +66,7 @@ def plain_terminal():
         vm.process.send_signal(signal.SIGINT)  # what the terminal makes of Ctrl-C
         vm.wait(0)
         vm.terminal.expect('terminating on signal 2')
-        same(flags(vm.slave), before, 'the terminal afterwards')
+        same(flags(vm.slave), vm.flags_before, 'the terminal afterwards')
 
 
 def signals():
@@ -157,6 +155,17 @@ def bytes_come_through():
         vm.wait(0)
 
 
+def firmware_on_the_terminal():
+    """-nographic: what the BIOS prints appears, and it takes keys from there."""
+    with Weir('-m', '16', '-nographic', '-boot', 'menu=on', terminal=True) as vm:
+        vm.terminal.expect('SeaBIOS')
+        vm.terminal.expect('Press ESC for boot menu')
+        vm.terminal.send('\x1b')
+        vm.terminal.expect('Select boot device')
+        vm.terminal.send('\x01x')
+        vm.wait(0)
+
+
 def pty_of_a_monitor():
     with Weir('-m', '16', '-S', '-display', 'none', '-serial', 'mon:pty') as vm:
         name = vm.out.expect(r'is at /dev/pts/\d+\n').split()[-1]
@@ -168,4 +177,4 @@ def pty_of_a_monitor():
 
 
 main(escape_key, another_escape_key, plain_terminal, signals, commands_by_pipe, end_of_input,
-     serial_backends, bytes_come_through, pty_of_a_monitor)
+     serial_backends, bytes_come_through, firmware_on_the_terminal, pty_of_a_monitor)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -120,6 +121,7 @@ class Weir:
         if terminal:
             master, slave = pty.openpty()
             self.slave = slave
+            self.flags_before = termios.tcgetattr(slave)[:4]
             stdin = out = err = slave
             self.terminal = fd_talk(master)
         self.process = subprocess.Popen([WEIR, *args], stdin=stdin, stdout=out, stderr=err,

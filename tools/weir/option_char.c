@@ -356,6 +356,7 @@ enum parse_result option_default_consoles(struct options *o)
         o->nographic = true;
     if (!o->nographic)
         return PARSE_OK;
+    o->config.screen_on_serial = true;
     bool no_serial = o->serial_given, no_monitor = o->monitor_given;
     enum parse_result result = PARSE_OK;
     if (o->config.no_devices)
