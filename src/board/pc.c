@@ -75,7 +75,11 @@ static void eoi_broadcast(void *ctx, unsigned vector)
 static uint64_t tsc_to_ns(void *ctx, uint64_t tsc)
 {
     const struct vcpu *c = &((struct weir *)ctx)->cpu;
-    return muldiv64(tsc - (uint64_t)c->tsc_offset, 1000000000, c->tsc_hz);
+    __int128 ticks = (__int128)tsc - c->tsc_offset;
+    if (ticks <= 0)
+        return 0; /* before time began: long past */
+    __int128 ns = ticks * 1000000000 / c->tsc_hz;
+    return ns > UINT64_MAX ? UINT64_MAX : (uint64_t)ns;
 }
 static void deliver(void *ctx, const struct apic_message *message)
 {

@@ -72,7 +72,8 @@ void apic_tpr_set(weir_dev *dev, uint64_t tpr);
 /* MSRs 1Bh, 6E0h and 800h-8FFh: 0, or -1 for #GP. */
 int apic_msr_read(weir_dev *dev, uint32_t msr, uint64_t *value);
 int apic_msr_write(weir_dev *dev, uint32_t msr, uint64_t value);
-/* INIT# of the CPU: registers reset, ID and base stay. */
+/* INIT# of the CPU: registers reset, ID and base stay. An INIT message does it itself, before
+ * wires.init. */
 void apic_init_reset(weir_dev *dev);
 
 /* An interrupt message, from the I/O APIC, an MSI or another local APIC. */

@@ -168,6 +168,8 @@ static void test_ipis(void **state)
     apic_put(h, ICR2, 1 << 24);
     apic_put(h, ICR, 0x4500); /* INIT to nobody */
     assert_int_equal(h->inits, 0);
+    apic_put(h, ICR, 0x4500); /* nobody there either */
+    assert_int_equal(h->inits, 0);
     apic_put(h, ICR, 0x00084400); /* NMI to all */
     assert_int_equal(h->nmis, 1);
     apic_put(h, ICR, 0x00044600 | 0x12);
@@ -180,6 +182,23 @@ static void test_ipis(void **state)
     assert_int_equal(apic_get(h, ESR), 0x20);
     apic_put(h, EOI, 0);
     assert_int_equal(ack(h), 0x45);
+}
+
+static void test_init(void **state)
+{
+    struct harness *h = *state;
+    apic_put(h, TPR, 0x30);
+    message(h, 0x50, false);
+    assert_int_equal(ack(h), 0x50);
+    struct apic_message m = {.delivery = APIC_INIT};
+    assert_true(apic_deliver(h->apic, &m));
+    assert_int_equal(h->inits, 1);
+    assert_int_equal(apic_get(h, TPR), 0);
+    assert_int_equal(apic_get(h, ISR + 0x20), 0);
+    assert_int_equal(apic_get(h, SVR), 0xff);
+    uint64_t base;
+    apic_msr_read(h->apic, 0x1b, &base);
+    assert_int_equal(base, 0xfee00900);
 }
 
 static void test_timer(void **state)
@@ -452,6 +471,7 @@ int main(void)
         TEST(test_software_disable),
         TEST(test_destinations),
         TEST(test_ipis),
+        TEST(test_init),
         TEST(test_timer),
         TEST(test_timer_masked),
         TEST(test_tsc_deadline),
