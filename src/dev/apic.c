@@ -145,6 +145,7 @@ static void accept(struct apic *a, unsigned delivery, unsigned vector, bool leve
         call(a, a->wires.nmi);
         break;
     case APIC_INIT:
+        apic_init_reset(a->dev);
         call(a, a->wires.init);
         break;
     case APIC_STARTUP:
