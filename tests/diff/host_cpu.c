@@ -107,6 +107,8 @@ static void on_signal(int number, siginfo_t *info, void *context)
     }
     host_signal = number;
     uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)host_leave;
+    uint16_t cs = 0x33; /* it may have been 32-bit code */
+    memcpy(&uc->uc_mcontext.gregs[REG_CSGSFS], &cs, sizeof cs);
 }
 
 void *host_map(uint64_t address, uint64_t bytes)
