@@ -124,7 +124,7 @@ static const struct thunk *thunk_find(struct host_exec *h, const struct thunk_sp
         if (memcmp(&t->spec, spec, sizeof *spec) == 0)
             return t;
     }
-    if (h->thunk_count == THUNK_MAX || h->arena_used + THUNK_MAX_BYTES > ARENA_BYTES) {
+    if (h->thunk_count == THUNK_MAX || h->arena_used + 2 * THUNK_MAX_BYTES > ARENA_BYTES) {
         thunks_drop(h);
         slot = spec_hash(spec) % (2 * THUNK_MAX);
     }
@@ -135,6 +135,12 @@ static const struct thunk *thunk_find(struct host_exec *h, const struct thunk_sp
     t->code = (thunk_fn *)(h->arena_rx + h->arena_used);
     h->arena_used += thunk_emit(h, spec, h->arena_rw + h->arena_used);
     h->arena_used = (h->arena_used + 15) & ~15u;
+    t->window = NULL;
+    if (spec->window.usable) {
+        t->window = (thunk_fn *)(h->arena_rx + h->arena_used);
+        h->arena_used += x87_window_emit(spec, h->arena_rw + h->arena_used);
+        h->arena_used = (h->arena_used + 15) & ~15u;
+    }
     h->hash[slot] = (uint16_t)h->thunk_count;
     return arena_access(h, false) ? t : NULL;
 }
@@ -370,12 +376,67 @@ static bool x87_stored(const struct fpu_state *fpu)
     return !(fpu->fx.fsw & ~fpu->fx.fcw & FSW_EXCEPTIONS & ~0x20u);
 }
 
+/* Tags by ST number instead of physical register. */
+static unsigned stack_tags(const struct fpu_state *f)
+{
+    unsigned top = f->fx.fsw >> FSW_TOP_SHIFT & 7;
+    return (f->fx.ftw >> top | f->fx.ftw << (8 - top)) & 0xff;
+}
+
+static bool window_fits(const struct fpu_state *f, const struct thunk *t)
+{
+    const struct x87_window *w = &t->spec.window;
+    unsigned valid = BIT(w->depth) - 1, tags;
+    if (!t->window || (f->fx.fcw & FSW_EXCEPTIONS) != FSW_EXCEPTIONS)
+        return false;
+    tags = stack_tags(f);
+    return (tags & valid) == valid && !(w->delta > 0 && tags & 0x80);
+}
+
+/* What the instruction did to the stack: ST0 is always first in the image. */
+static void window_finish(struct fpu_state *f, const struct host_frame *frame,
+                          const struct x87_window *w)
+{
+    unsigned fsw = f->fx.fsw, top = fsw >> FSW_TOP_SHIFT & 7;
+    fsw = (fsw & ~(unsigned)w->conditions) | (frame->fsw_out & w->conditions);
+    fsw |= frame->fsw_out & FSW_EXCEPTIONS;
+    if (w->delta > 0) {
+        memmove(f->fx.st[1], f->fx.st[0], sizeof f->fx.st - 16);
+        memcpy(f->fx.st[0], frame->pushed, 10);
+        top = (top - 1) & 7;
+        f->fx.ftw |= (uint8_t)BIT(top);
+    }
+    for (int pops = -w->delta; pops > 0; pops--) {
+        uint8_t popped[16];
+        memcpy(popped, f->fx.st[0], 16);
+        memmove(f->fx.st[0], f->fx.st[1], sizeof f->fx.st - 16);
+        memcpy(f->fx.st[7], popped, 16);
+        f->fx.ftw &= (uint8_t)~BIT(top);
+        top = (top + 1) & 7;
+    }
+    f->fx.fsw = (uint16_t)((fsw & ~(7u << FSW_TOP_SHIFT)) | top << FSW_TOP_SHIFT);
+}
+
+static enum weir_stop run_x87_window(struct vcpu *c, const struct insn *i,
+                                     const struct thunk *t, struct memory_operand *m)
+{
+    const struct thunk_spec *s = &t->spec;
+    struct host_frame *frame = &c->host->frame;
+    bool store = s->memory == MEMORY_WRITE;
+    t->window(frame, store ? frame->mem : m->host, 0, 0, &c->fpu, c->gpr);
+    fpu_pointers_set(c, i);
+    window_finish(&c->fpu, frame, &s->window);
+    return store && !memory_commit(c, i, s, m) ? STOP_FAULT : STOP_NEXT;
+}
+
 static enum weir_stop run_x87(struct vcpu *c, const struct insn *i, const struct thunk *t,
                               struct memory_operand *m)
 {
     const struct thunk_spec *s = &t->spec;
     bool store = s->memory == MEMORY_WRITE;
     uint16_t fcw = c->fpu.fx.fcw;
+    if (LIKELY(window_fits(&c->fpu, t)))
+        return run_x87_window(c, i, t, m);
     bool ignored = c->fpu.fx.fsw & FSW_ES; /* CR0.NE = 0 and nobody served IRQ 13 */
     if (UNLIKELY(ignored)) {
         c->fpu.fx.fcw |= FSW_EXCEPTIONS;

@@ -21,6 +21,8 @@ struct host_frame {
     uint16_t fcw_host;
     uint16_t flags_out; /* AH of LAHF above AL of SETO */
     uint8_t flags_in;   /* for SAHF */
+    uint16_t fsw_out;   /* x87 windows: status word */
+    uint8_t pushed[10]; /* and the new ST0 */
 };
 
 typedef void thunk_fn(struct host_frame *frame, void *mem, uint64_t rdx, uint64_t rcx,
@@ -34,6 +36,19 @@ enum thunk_masking {
     MASKING_ELEMENTS, /* element n is touched if mask bit n is set */
     MASKING_FOLDED,   /* element n stands for vector elements n, n + elements...: broadcasts */
     MASKING_PACKED,   /* as many elements as bits are set (compress, expand) */
+};
+
+/*
+ * Fast form of x87 instructions: only the registers they use are loaded into the (empty) host
+ * stack, at the places the instruction expects them. Usable while all x87 exceptions are masked
+ * and the stack neither over- nor underflows; else the whole state is loaded.
+ */
+struct x87_window {
+    bool usable;
+    uint8_t depth;       /* ST0..ST(depth-1) must be valid */
+    int8_t delta;        /* pushes (1) or pops (-1, -2) */
+    uint8_t stores;      /* bit n: ST(n), numbered as before, is written */
+    uint16_t conditions; /* C0-C3 that get a new value, as bits of FSW */
 };
 
 /* All that decides what a thunk does: equal specs share one. */
@@ -61,10 +76,12 @@ struct thunk_spec {
     } gpr[3];
     uint32_t vector_loads, vector_stores; /* bit = register */
     uint8_t mmx_loads, mmx_stores, mask_loads, mask_stores;
+    struct x87_window window;
 };
 
 struct thunk {
     thunk_fn *code;
+    thunk_fn *window; /* NULL: no fast form */
     struct thunk_spec spec;
 };
 
@@ -90,5 +107,9 @@ struct host_exec {
 bool thunk_describe(const struct host_exec *h, const struct insn *i, struct thunk_spec *spec);
 /* Writes the function, at most THUNK_MAX_BYTES; returns its length. */
 unsigned thunk_emit(const struct host_exec *h, const struct thunk_spec *spec, uint8_t *out);
+
+/* thunk_x87.c: spec->window of an x87 instruction, and its function. */
+void x87_window_describe(const struct insn *i, struct thunk_spec *spec);
+unsigned x87_window_emit(const struct thunk_spec *spec, uint8_t *out);
 
 #endif

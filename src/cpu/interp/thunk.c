@@ -10,6 +10,7 @@
  * Registers of the function (System V): RDI frame, RSI memory operand, R8 struct fpu_state,
  * R9 guest general registers. SDM Vol. 2 2.1-2.7 (encodings).
  */
+#include "cpu/interp/emit.h"
 #include "cpu/interp/hostexec.h"
 
 #include "cpu/x86.h"
@@ -392,57 +393,12 @@ bool thunk_describe(const struct host_exec *h, const struct insn *i, struct thun
     else
         put_legacy(&e);
     put_immediates(&e);
+    if (s->x87)
+        x87_window_describe(i, s);
     return true;
 }
 
 /* ---- the function around it ---- */
-
-struct code {
-    uint8_t *start, *p;
-};
-
-static void byte(struct code *k, unsigned b)
-{
-    *k->p++ = (uint8_t)b;
-}
-static void bytes(struct code *k, const void *data, unsigned n)
-{
-    memcpy(k->p, data, n);
-    k->p += n;
-}
-static void word32(struct code *k, uint32_t v)
-{
-    bytes(k, &v, 4);
-}
-
-#define FRAME(member) ((unsigned)offsetof(struct host_frame, member))
-#define FPU(member)   ((uint32_t)offsetof(struct fpu_state, member))
-_Static_assert(sizeof(struct host_frame) <= 128, "disp8");
-
-/* op modrm(/digit), [rdi + disp8]: LDMXCSR, STMXCSR, FLDCW, FNSTCW */
-static void op_frame(struct code *k, unsigned opcode, unsigned digit, unsigned disp)
-{
-    if (opcode > 0xff)
-        byte(k, opcode >> 8);
-    byte(k, opcode);
-    byte(k, 0x47 | digit << 3);
-    byte(k, disp);
-}
-static void ldmxcsr(struct code *k, unsigned disp)
-{
-    op_frame(k, 0x0fae, 2, disp);
-}
-static void stmxcsr(struct code *k, unsigned disp)
-{
-    op_frame(k, 0x0fae, 3, disp);
-}
-
-/* modrm and displacement of [r8 + disp32] */
-static void fpu_operand(struct code *k, unsigned reg, uint32_t disp)
-{
-    byte(k, 0x80 | (reg & 7) << 3);
-    word32(k, disp);
-}
 
 /* movups xmm, [r8 + disp32] or back (opcode 10h, 11h) */
 static void movups(struct code *k, unsigned opcode, unsigned reg, uint32_t disp)
@@ -524,21 +480,11 @@ static void emit_loads(struct code *k, const struct host_exec *h, const struct t
         if (s->mmx_loads >> r & 1)
             movq_mm(k, 0x6f, r);
     }
-    if (s->flags_in) {
-        op_frame(k, 0x8a, 4, FRAME(flags_in)); /* mov ah, [..] */
-        byte(k, 0x9e);                         /* sahf */
-    }
+    if (s->flags_in)
+        emit_flags_in(k);
     for (unsigned n = 0; n < 3; n++)
         if (s->gpr[n].read)
             mov_gpr(k, 0x8b, 8, n, s->gpr[n].guest);
-}
-
-static void emit_flags_out(struct code *k)
-{
-    static const uint8_t lahf_seto[] = {0x9f, 0x0f, 0x90, 0xc0};
-    bytes(k, lahf_seto, sizeof lahf_seto);
-    byte(k, 0x66); /* mov [..], ax */
-    op_frame(k, 0x89, 0, FRAME(flags_out));
 }
 
 static void emit_stores(struct code *k, const struct host_exec *h, const struct thunk_spec *s)
