@@ -32,7 +32,10 @@ void char_event(struct weir_char *chr, int event)
         chr->device.event(chr->device.ctx, event);
 }
 
-void char_break(struct weir_char *chr) { char_event(chr, CHAR_BREAK); }
+void char_break(struct weir_char *chr)
+{
+    char_event(chr, CHAR_BREAK);
+}
 
 static unsigned device_room(const struct weir_char *chr)
 {
@@ -64,6 +67,7 @@ void char_write(struct weir_char *chr, const uint8_t *data, unsigned length)
     if (!chr->connected || chr->out_fd < 0)
         return; /* nobody is there: as a cable that is not plugged in */
     char_queue(chr, data, length);
+    chr->full |= !char_can_write(chr);
     if (chr->loop)
         char_update_watch(chr);
     else
@@ -73,6 +77,20 @@ void char_write(struct weir_char *chr, const uint8_t *data, unsigned length)
 bool char_can_write(const struct weir_char *chr)
 {
     return !chr || chr->lossy || chr->out_count < CHAR_SOFT_LIMIT;
+}
+
+void char_set_writable(struct weir_char *chr, void (*writable)(void *ctx))
+{
+    chr->writable = writable;
+}
+
+static void tell_writable(struct weir_char *chr)
+{
+    if (!chr->full || chr->out_count > CHAR_SOFT_LIMIT / 2)
+        return;
+    chr->full = false;
+    if (chr->attached && !chr->closing && chr->writable)
+        chr->writable(chr->device.ctx);
 }
 
 /* receive() may itself call char_accept_input: the flag keeps that from recursing. */
@@ -182,16 +200,19 @@ static void input_ready(void *ctx, unsigned events)
     if (events & (IO_READABLE | IO_HANGUP))
         read_input(chr);
     char_update_watch(chr);
+    tell_writable(chr);
 }
 
 static void output_ready(void *ctx, unsigned events)
 {
     struct weir_char *chr = ctx;
     (void)events;
-    if (!char_flush(chr))
+    if (!char_flush(chr)) {
         char_set_closed(chr);
-    else
-        char_update_watch(chr);
+        return;
+    }
+    char_update_watch(chr);
+    tell_writable(chr);
 }
 
 void char_update_watch(struct weir_char *chr)
@@ -241,6 +262,7 @@ void char_set_closed(struct weir_char *chr)
     if (chr->listen_watched)
         io_watch_set(chr->loop, &chr->listen_watch, IO_READABLE);
     char_event(chr, CHAR_CLOSED);
+    tell_writable(chr);
 }
 
 /* ---- all kinds ---- */

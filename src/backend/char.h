@@ -28,6 +28,8 @@ void char_write(struct weir_char *chr, const uint8_t *data,
 /* False while the host is so slow that a device should hold its output back. Bytes written all
  * the same are kept up to a limit of some MiB, beyond it they are dropped. */
 bool char_can_write(const struct weir_char *chr);
+/* After a no, when the host has caught up or left: the attached device's ctx is passed. */
+void char_set_writable(struct weir_char *chr, void (*writable)(void *ctx));
 void char_break(struct weir_char *chr); /* sends CHAR_BREAK to the device */
 /* The device has room again: bytes that waited are delivered. */
 void char_accept_input(struct weir_char *chr);

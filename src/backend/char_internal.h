@@ -32,6 +32,8 @@ struct weir_char {
     enum char_kind kind;
     struct io_loop *loop; /* NULL: output is written at once, no input (tests) */
     struct char_device device;
+    void (*writable)(void *ctx); /* may be NULL */
+    bool full;                   /* `writable` is owed */
     bool attached, connected, delivering, closing;
 
     struct io_watch watch; /* input and, if out_fd is the same, output */

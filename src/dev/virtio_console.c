@@ -79,6 +79,19 @@ static void transmit_chain(struct virtio_console *s)
     }
 }
 
+/* While the host is slow the driver's buffers stay in the queue. */
+static void transmit(void *state)
+{
+    struct virtio_console *s = state;
+    for (unsigned n = 0; n < VIRTIO_QUEUE_SIZE && char_can_write(s->chr) &&
+                         virtio_pop(&s->v, QUEUE_TRANSMIT, &s->chain);
+         n++) {
+        transmit_chain(s);
+        virtio_push(&s->v, QUEUE_TRANSMIT, &s->chain, 0);
+    }
+    virtio_signal(&s->v, QUEUE_TRANSMIT);
+}
+
 static void notify(void *state, unsigned queue)
 {
     struct virtio_console *s = state;
@@ -88,12 +101,7 @@ static void notify(void *state, unsigned queue)
             char_accept_input(s->chr);
         return;
     }
-    for (unsigned n = 0; n < VIRTIO_QUEUE_SIZE && virtio_pop(&s->v, QUEUE_TRANSMIT, &s->chain);
-         n++) {
-        transmit_chain(s);
-        virtio_push(&s->v, QUEUE_TRANSMIT, &s->chain, 0);
-    }
-    virtio_signal(&s->v, QUEUE_TRANSMIT);
+    transmit(s);
 }
 
 static void config_read(void *state, uint8_t *config)
@@ -132,6 +140,8 @@ static void attach(struct virtio_console *s, struct weir_char *chr)
         .can_receive = can_receive, .receive = receive, .ctx = s};
     s->chr = chr;
     char_attach(chr, &device);
+    if (chr)
+        char_set_writable(chr, transmit);
 }
 
 static int serial_init(weir_dev *dev, void *state)

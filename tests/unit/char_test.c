@@ -29,7 +29,7 @@ struct fixture {
     struct io_loop loop;
     struct err err;
     /* the device: takes `room` bytes */
-    unsigned room, opened, closed, breaks;
+    unsigned room, opened, closed, breaks, writables;
     char got[65536];
     unsigned length;
     struct weir_char *chr;
@@ -54,6 +54,11 @@ static void event(void *ctx, int event)
     f->opened += event == CHAR_OPENED;
     f->closed += event == CHAR_CLOSED;
     f->breaks += event == CHAR_BREAK;
+}
+
+static void writable(void *ctx)
+{
+    ((struct fixture *)ctx)->writables++;
 }
 
 static int setup(void **state)
@@ -252,6 +257,7 @@ static void output_waits_for_a_slow_host(void **state)
     assert_int_equal(pipe(fds), 0);
     snprintf(spec, sizeof(spec), "fd:%d", fds[1]);
     assert_int_equal(open_char(f, spec), 0);
+    char_set_writable(f->chr, writable);
     memset(line, 'a', 1000);
     line[1000] = 0;
     unsigned written = 0;
@@ -264,6 +270,7 @@ static void output_waits_for_a_slow_host(void **state)
         pthread_mutex_unlock(&f->lock);
     }
     assert_true(written > 64 && written < 1000); /* it said no, after its buffer */
+    assert_int_equal(f->writables, 0);
     size_t total = 0, wanted = (size_t)written * 1000;
     while (total < wanted) {
         char buffer[4096];
@@ -274,6 +281,7 @@ static void output_waits_for_a_slow_host(void **state)
         total += (size_t)n;
     }
     assert_int_equal(total, wanted);
+    WAIT_FOR(f, f->writables == 1);
     assert_true(char_can_write(f->chr));
     close(fds[0]); /* no SIGPIPE */
     guest_writes(f, "x");
