@@ -64,7 +64,7 @@ static const struct msr_fixed fixed[] = {
     {0x600, 0x600, 0},           /* DS_AREA */
     {0xc0010000, 0xc0010007, 0}, /* K7 performance counters */
     {0xc0010010, 0xc0010010, 0}, /* SYSCFG */
-    {0xc0010015, 0xc0010015, 0}, /* HWCR */
+    {0xc0010015, 0xc0010015, 1 << 24}, /* HWCR: TSC counts at P0 frequency */
     {0xc001001a, 0xc001001a, 0}, /* TOP_MEM */
     {0xc001001d, 0xc001001d, 0}, /* TOP_MEM2 */
     {0xc001001f, 0xc001001f, 0}, /* NB_CFG */
