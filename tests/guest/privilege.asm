@@ -119,31 +119,31 @@ main:
         TRY mov eax, [es:0xffc]
         ; Looking at descriptors
         mov eax, SEL_DATA0
-        lar ebx, eax
         NEXT
+        lar ebx, eax
         jnz near fail
         EQ ebx, 0xcf9300
         lsl ebx, eax
         EQ ebx, 0xffffffff
         mov eax, 0x1000
-        lar ebx, eax
         NEXT
+        lar ebx, eax
         jz near fail
         mov eax, SEL_CODE0
+        NEXT
         verr ax
-        NEXT
         jnz near fail
-        verw ax
         NEXT
+        verw ax
         jz near fail
         mov eax, SEL_DATA0
         mov ecx, 3
-        arpl ax, cx
         NEXT
+        arpl ax, cx
         jnz near fail
         EQ eax, SEL_DATA0 | 3
-        arpl ax, cx
         NEXT
+        arpl ax, cx
         jz near fail
         call call_gate
         call io_map
@@ -172,7 +172,9 @@ call_gate:
         ret
 .go:    mov edx, 2
         USER .user
-.user:  push dword 0x5678
+.user:  mov ecx, SEL_DATA3
+        mov ds, ecx
+        push dword 0x5678
         push dword 0x1234
         call SEL_FREE | 3:0
         mov [gate_seen + 12], esp
