@@ -201,7 +201,9 @@ void i8042_key(weir_dev *dev, int key, bool down)
 void i8042_mouse(weir_dev *dev, int dx, int dy, int dz, unsigned buttons)
 {
     struct i8042 *s = weir_dev_state(dev);
-    ps2_mouse_move(&s->mouse, dx, dy, dz, buttons);
+    /* 1 left, 2 middle, 4 right; the wire has the middle button last. */
+    unsigned wire = (buttons & 0x19) | (buttons & 2) << 1 | (buttons & 4) >> 1;
+    ps2_mouse_move(&s->mouse, dx, dy, dz, wire);
     if (!weir_timer_armed(&s->sample))
         sample_fire(s);
     pump(s);

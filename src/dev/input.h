@@ -8,6 +8,8 @@
 
 /* i8042.c: `key` as in weir_key_by_name; the table is in keys.c. */
 void i8042_key(weir_dev *dev, int key, bool down);
+/* dx to the right, dy downwards, dz: wheel towards the person; buttons: 1 left, 2 middle, 4
+ * right, 8 and 16 at the side. */
 void i8042_mouse(weir_dev *dev, int dx, int dy, int dz, unsigned buttons);
 /* keys.c: scan code set 1 and 2 of a key, with prefix bytes (at most 8); returns the count. */
 unsigned key_scancode(int key, unsigned set, bool down, uint8_t out[8]);
