@@ -50,9 +50,10 @@ static struct behaviour behaviour_of(unsigned op)
     case OP_FPATAN:
     case OP_FYL2X:
     case OP_FYL2XP1:
+        return (struct behaviour){-1, C1};
     case OP_FCOMIP:
     case OP_FUCOMIP:
-        return (struct behaviour){-1, C1};
+        return (struct behaviour){-1, 0};
     case OP_FCOMP:
     case OP_FUCOMP:
     case OP_FICOMP:
@@ -90,6 +91,7 @@ static struct behaviour behaviour_of(unsigned op)
     case OP_FRNDINT:
     case OP_FSCALE:
     case OP_F2XM1:
+        return (struct behaviour){0, C1};
     case OP_FCOMI:
     case OP_FUCOMI:
     case OP_FCMOVB:
@@ -100,7 +102,7 @@ static struct behaviour behaviour_of(unsigned op)
     case OP_FCMOVNE:
     case OP_FCMOVNBE:
     case OP_FCMOVNU:
-        return (struct behaviour){0, C1};
+        return (struct behaviour){0, 0};
     default:
         return (struct behaviour){NO_FORM, 0};
     }
