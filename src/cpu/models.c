@@ -35,8 +35,8 @@ struct model_definition {
 
 // clang-format off
 static const struct model_definition models[] = {
-    {"host", "what the host CPU has (default)", BASE_HOST, NULL, NULL, 0, 0, 0, 0x1f, 0x8000001e,
-     0, NULL},
+    {"host", "what the host CPU has (default)", BASE_HOST, NULL, NULL, 0, 0, 0, 0x1f,
+     0x8000001e, 0, NULL},
     {"max", "everything that can be offered on this host", BASE_MAX, NULL, NULL, 0, 0, 0, 0x1f,
      0x8000001e, 0, NULL},
     {"qemu64", "AMD64 baseline, as QEMU's model of this name", BASE_LIST, "AuthenticAMD",
