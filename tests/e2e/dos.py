@@ -22,15 +22,15 @@ def images():
     return found
 
 
+PROMPT = r'[AC]:\\[^\n]*>\s*$'
+
+
 def prompt(vm):
-    """Waits for A:\\> on the last line; answers an installer's question with N."""
-    for _ in range(3):
-        text = vm.expect_screen(r'[AC]:\\[^\n]*>\s*$|\(Y/N\)|\[[YN],[YN]\]|proceed|continue', 90)
-        if re.search(r'[AC]:\\[^\n]*>\s*$', text):
-            return
-        vm.press('n')
-        vm.press('\n')
-    raise Failure('no prompt')
+    """Waits for A:\> on the last line; answers an installer's question with N."""
+    text = vm.expect_screen(PROMPT + r'|\[[YN],[YN]\]\?\s*$|\(Y/N\)\?\s*$', 120)
+    if not re.search(PROMPT, text):
+        vm.press('n\n')
+        vm.expect_screen(PROMPT, 60)
 
 
 def boot(image):
