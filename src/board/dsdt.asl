@@ -43,8 +43,8 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "WEIR", "WEIRPC", 0x00000001)
                     ReadWrite, 0, 0xC0000000, 0xFEBFFFFF, 0, 0x3EC00000)
             })
 
-            // INTx of (slot, pin) is PIRQ (slot + pin - 1) & 3, pin 0 = INTA. Slot 1 INTA is the
-            // power management function, wired to the SCI.
+            // INTx of (slot, pin) is PIRQ (slot + pin - 1) & 3, pin 0 = INTA. Slot 1 INTA is
+            // the power management function, wired to the SCI.
             Name (_PRT, Package (128)
             {
                 Package (4) { 0x0000FFFF, 0, LNKD, 0 },
