@@ -314,10 +314,16 @@ void acpi_relocate(struct acpi_tables *t, uint64_t gpa)
 enum { LOADER_ALLOCATE = 1, LOADER_ADD_POINTER = 2, LOADER_ADD_CHECKSUM = 3 };
 enum { ZONE_HIGH = 1, ZONE_F_SEGMENT = 2 };
 
+/* File names have 56 bytes in a command; ours are short. */
+static void put_name(uint8_t *field, const char *name)
+{
+    memcpy(field, name, strlen(name));
+}
+
 static void loader_allocate(uint8_t *entry, const char *file, uint32_t alignment, uint8_t zone)
 {
     store_le(entry, LOADER_ALLOCATE, 4);
-    strcpy((char *)entry + 4, file);
+    put_name(entry + 4, file);
     store_le(entry + 60, alignment, 4);
     entry[64] = zone;
 }
@@ -325,7 +331,7 @@ static void loader_allocate(uint8_t *entry, const char *file, uint32_t alignment
 static void loader_link(uint8_t *entry, const struct acpi_link *l)
 {
     const char *file = l->in_rsdp ? RSDP_FILE : TABLES_FILE;
-    strcpy((char *)entry + 4, file);
+    put_name(entry + 4, file);
     if (l->is_checksum) {
         store_le(entry, LOADER_ADD_CHECKSUM, 4);
         store_le(entry + 60, l->offset, 4);
@@ -333,7 +339,7 @@ static void loader_link(uint8_t *entry, const struct acpi_link *l)
         store_le(entry + 68, l->length, 4);
     } else {
         store_le(entry, LOADER_ADD_POINTER, 4);
-        strcpy((char *)entry + 60, TABLES_FILE);
+        put_name(entry + 60, TABLES_FILE);
         store_le(entry + 116, l->offset, 4);
         entry[120] = l->size;
     }

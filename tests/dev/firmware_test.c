@@ -204,6 +204,73 @@ static void test_tables(void **state)
     assert_int_equal(firmware_tables(vm), -WEIR_EINVAL);
 }
 
+/* The commands of etc/table-loader, carried out as firmware does it. */
+struct placed {
+    const char *name;
+    uint64_t gpa;
+    uint8_t *data;
+};
+
+static struct placed *find_placed(struct placed files[2], const uint8_t *name)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (files[i].data && !strcmp(files[i].name, (const char *)name))
+            return &files[i];
+    fail_msg("file %s is used before it is allocated", name);
+    return NULL;
+}
+
+static void run_command(struct placed files[2], const uint8_t *c)
+{
+    struct placed *file = find_placed(files, c + 4);
+    if (load_le(c, 4) == 2) {
+        uint8_t *field = file->data + load_le(c + 116, 4);
+        uint64_t gpa = find_placed(files, c + 60)->gpa;
+        store_le(field, load_le(field, c[120]) + gpa, c[120]);
+        return;
+    }
+    assert_int_equal(load_le(c, 4), 3);
+    uint8_t sum = 0, *start = file->data + load_le(c + 64, 4);
+    for (uint32_t i = 0; i < load_le(c + 68, 4); i++)
+        sum += start[i];
+    file->data[load_le(c + 60, 4)] -= sum;
+}
+
+static void test_table_loader(void **state)
+{
+    struct fixture *f = *state;
+    struct weir *vm = f->vm;
+    uint32_t length, bytes;
+    struct placed files[2] = {{"etc/acpi/rsdp", 0xf6000, NULL},
+                              {"etc/acpi/tables", 0x10000, NULL}};
+    load(f);
+    assert_int_equal(firmware_tables(vm), 0);
+    const uint8_t *loader = fw_cfg_file(vm->fw_cfg, "etc/table-loader", &length);
+    for (uint32_t at = 0; at < length; at += 128) {
+        const uint8_t *c = loader + at;
+        if (load_le(c, 4) != 1) {
+            run_command(files, c);
+            continue;
+        }
+        struct placed *file = &files[!strcmp((const char *)c + 4, files[1].name)];
+        assert_string_equal((const char *)c + 4, file->name);
+        assert_int_equal(file->gpa % load_le(c + 60, 4), 0);
+        file->data = vm->ram.base + file->gpa;
+        const uint8_t *content = fw_cfg_file(vm->fw_cfg, file->name, &bytes);
+        memcpy(file->data, content, bytes);
+    }
+    const uint8_t *ram = vm->ram.base, *rsdp = ram + 0xf6000;
+    uint64_t xsdt = load_le(rsdp + 24, 8);
+    assert_memory_equal(ram + xsdt, "XSDT", 4);
+    for (uint64_t at = xsdt + 36; at < xsdt + load_le(ram + xsdt + 4, 4); at += 8) {
+        const uint8_t *table = ram + load_le(ram + at, 8);
+        uint8_t sum = 0;
+        for (uint32_t i = 0; i < load_le(table + 4, 4); i++)
+            sum += table[i];
+        assert_int_equal(sum, 0);
+    }
+}
+
 static void test_pci_assign(void **state)
 {
     struct fixture *f = *state;
@@ -391,6 +458,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rom, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pam, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tables, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_table_loader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pci_assign, setup, teardown),
         cmocka_unit_test_setup_teardown(test_linux, setup, teardown),
         cmocka_unit_test_setup_teardown(test_multiboot, setup, teardown),
