@@ -140,6 +140,7 @@ struct vcpu {
     uint64_t rip;
     uint32_t flags;
     uint32_t rflags_rest;
+    uint64_t zero; /* always 0: base or index of an address that has none (interp/operands.h) */
     struct segment seg[8]; /* SEG_ES.. SEG_GS, SEG_LDTR, SEG_TR */
     struct table_register gdtr, idtr;
     uint64_t cr0, cr2, cr3, cr4, xcr0, efer;
@@ -177,6 +178,7 @@ struct vcpu {
     uint32_t deliveries_logged; /* number of the next "int" entry in the log */
     uint64_t insn_limit;   /* leave when instructions reaches it (budget) */
     struct block_cache *blocks;
+    const struct insn *stopped_at; /* the instruction that ended a run of them (interp/ops.h) */
     /* -d in_asm: told of every block when it is decoded; set by the board, may be NULL. */
     void (*trace_block)(struct vcpu *c, uint64_t linear, const struct insn *insns,
                         unsigned count);

@@ -119,9 +119,8 @@ enum weir_stop bare_cpu_run(struct vcpu *c, const uint8_t *bytes, unsigned lengt
     uint64_t rip = c->rip;
     if (decode_insn(&i, bytes, length, bare_cpu_bits(c)) != DECODE_OK || i.length != length)
         return raise_ud(c);
-    insn_bind(c, &i);
     c->rip += i.length;
-    enum weir_stop stop = i.exec(c, &i);
+    enum weir_stop stop = insn_execute(c, &i);
     if (stop == STOP_FAULT || stop == STOP_REPEAT || stop == STOP_RETRY)
         c->rip = rip;
     return stop;

@@ -83,8 +83,9 @@ void blocks_flush(struct vcpu *c)
 
 /* ---- leaving the running block ---- */
 
-static void unpatch(struct block_cache *blocks)
+void blocks_unpatch(struct vcpu *c)
 {
+    struct block_cache *blocks = c->blocks;
     if (blocks->left)
         blocks->left->exec = blocks->left_exec;
     blocks->left = NULL;
@@ -93,9 +94,10 @@ static void unpatch(struct block_cache *blocks)
 /* Stands in for the next instruction, which is not executed and not counted. */
 static enum weir_stop leave_block(struct vcpu *c, const struct insn *i)
 {
-    unpatch(c->blocks);
+    blocks_unpatch(c);
     c->rip -= i->length;
     c->instructions--;
+    c->stopped_at = i;
     return STOP_BOUNDARY;
 }
 
@@ -103,6 +105,7 @@ static enum weir_stop leave_block(struct vcpu *c, const struct insn *i)
 static enum weir_stop end_of_block(struct vcpu *c, const struct insn *i)
 {
     c->instructions--;
+    c->stopped_at = i;
     return STOP_BRANCH;
 }
 
@@ -117,7 +120,7 @@ void blocks_leave(struct vcpu *c)
         at += b->insns[n++].length;
     if (at != behind)
         return; /* rip has moved: the block ends by itself */
-    unpatch(c->blocks);
+    blocks_unpatch(c);
     c->blocks->left = &b->insns[n];
     c->blocks->left_exec = b->insns[n].exec;
     b->insns[n].exec = leave_block;
@@ -252,6 +255,7 @@ static struct block *find(struct vcpu *c, uint64_t linear, uint64_t gpa, bool *f
 
 static enum weir_stop too_long(struct vcpu *c, const struct insn *i)
 {
+    c->stopped_at = i;
     return raise_gp0(c);
 }
 

@@ -96,7 +96,6 @@ enum weir_stop op_emms(struct vcpu *c, const struct insn *i)
     return STOP_NEXT;
 }
 
-
 /* ---- environment ---- */
 
 static bool real_format(const struct vcpu *c)

@@ -10,49 +10,66 @@
 
 /* ---- the forms ---- */
 
-ALWAYS_INLINE enum weir_stop alu_rr(struct vcpu *c, const struct insn *i, alu_fn *fn,
-                                    unsigned size, bool store)
+ALWAYS_INLINE enum weir_stop alu_register(struct vcpu *c, const struct insn *i, alu_fn *fn,
+                                          unsigned size, bool store, uint64_t b)
 {
-    uint64_t v = fn(reg_get(c, i->rm, size), reg_get(c, i->reg, size), size, &c->flags);
+    uint64_t v = fn(reg_get(c, i->rm, size), b, size, &c->flags);
     if (store)
         reg_set(c, i->rm, size, v);
-    return STOP_NEXT;
+    return next_insn(c, i);
 }
-ALWAYS_INLINE enum weir_stop alu_ri(struct vcpu *c, const struct insn *i, alu_fn *fn,
-                                    unsigned size, bool store)
+/* Register and memory. */
+ALWAYS_INLINE enum weir_stop alu_load(struct vcpu *c, const struct insn *i, alu_fn *fn,
+                                      unsigned size, bool store, uint64_t b)
 {
-    uint64_t v = fn(reg_get(c, i->rm, size), i->imm, size, &c->flags);
+    uint64_t v = fn(reg_get(c, i->reg, size), b, size, &c->flags);
     if (store)
-        reg_set(c, i->rm, size, v);
-    return STOP_NEXT;
+        reg_set(c, i->reg, size, v);
+    return next_insn(c, i);
 }
 ALWAYS_INLINE enum weir_stop alu_rm(struct vcpu *c, const struct insn *i, alu_fn *fn,
                                     unsigned size, bool store)
 {
     uint64_t b;
-    if (UNLIKELY(!mem_load(c, i->seg, insn_offset(c, i), size, &b)))
-        return STOP_FAULT;
-    uint64_t v = fn(reg_get(c, i->reg, size), b, size, &c->flags);
-    if (store)
-        reg_set(c, i->reg, size, v);
-    return STOP_NEXT;
+    if (UNLIKELY(!mem_load(c, i->seg, bound_offset(c, i), size, &b)))
+        return stop_insn(c, i, STOP_FAULT);
+    return alu_load(c, i, fn, size, store, b);
 }
-/* b: register or immediate. */
+ALWAYS_INLINE enum weir_stop alu_rf(struct vcpu *c, const struct insn *i, alu_fn *fn,
+                                    unsigned size, bool store, insn_fn *general)
+{
+    const void *p = flat_read(c, i, size);
+    if (UNLIKELY(!p))
+        return general(c, i);
+    return alu_load(c, i, fn, size, store, load_le(p, size));
+}
+/* Memory and b, a register or an immediate. */
 ALWAYS_INLINE enum weir_stop alu_memory(struct vcpu *c, const struct insn *i, alu_fn *fn,
                                         unsigned size, bool store, uint64_t b)
 {
+    uint64_t a, offset = bound_offset(c, i);
     struct mem_rmw m;
     if (!store) {
-        uint64_t a;
-        if (UNLIKELY(!mem_load(c, i->seg, insn_offset(c, i), size, &a)))
-            return STOP_FAULT;
+        if (UNLIKELY(!mem_load(c, i->seg, offset, size, &a)))
+            return stop_insn(c, i, STOP_FAULT);
         fn(a, b, size, &c->flags);
-        return STOP_NEXT;
+        return next_insn(c, i);
     }
-    if (UNLIKELY(!rmw_open(c, i, size, &m)))
-        return STOP_FAULT;
+    if (UNLIKELY(!rmw_open_at(c, i, offset, size, &m)))
+        return stop_insn(c, i, STOP_FAULT);
     rmw_close(c, &m, size, fn(m.value[0], b, size, &c->flags));
-    return STOP_NEXT;
+    return next_insn(c, i);
+}
+ALWAYS_INLINE enum weir_stop alu_flat(struct vcpu *c, const struct insn *i, alu_fn *fn,
+                                      unsigned size, bool store, uint64_t b, insn_fn *general)
+{
+    void *p = store ? flat_write(c, i, size) : flat_read(c, i, size);
+    if (UNLIKELY(!p))
+        return general(c, i);
+    uint64_t v = fn(load_le(p, size), b, size, &c->flags);
+    if (store)
+        store_le(p, v, size);
+    return next_insn(c, i);
 }
 ALWAYS_INLINE enum weir_stop alu_locked(struct vcpu *c, const struct insn *i, alu_fn *fn,
                                         unsigned size, uint64_t b)
@@ -61,36 +78,34 @@ ALWAYS_INLINE enum weir_stop alu_locked(struct vcpu *c, const struct insn *i, al
     uint32_t flags;
     uint64_t v;
     if (UNLIKELY(!rmw_open(c, i, size, &m)))
-        return STOP_FAULT;
+        return stop_insn(c, i, STOP_FAULT);
     do {
         flags = c->flags;
         v = fn(m.value[0], b, size, &flags);
     } while (!rmw_exchange(c, &m, size, v));
     c->flags = flags;
-    return STOP_NEXT;
+    return next_insn(c, i);
 }
 
-#define ALU_FORMS(name, size, store)                                                           \
-    static enum weir_stop name##_rr_##size(struct vcpu *c, const struct insn *i)               \
+#define ALU_FORM(name, form, size, expression)                                                 \
+    static enum weir_stop name##_##form##_##size(struct vcpu *c, const struct insn *i)         \
     {                                                                                          \
-        return alu_rr(c, i, alu_##name, size, store);                                          \
-    }                                                                                          \
-    static enum weir_stop name##_ri_##size(struct vcpu *c, const struct insn *i)               \
-    {                                                                                          \
-        return alu_ri(c, i, alu_##name, size, store);                                          \
-    }                                                                                          \
-    static enum weir_stop name##_rm_##size(struct vcpu *c, const struct insn *i)               \
-    {                                                                                          \
-        return alu_rm(c, i, alu_##name, size, store);                                          \
-    }                                                                                          \
-    static enum weir_stop name##_mr_##size(struct vcpu *c, const struct insn *i)               \
-    {                                                                                          \
-        return alu_memory(c, i, alu_##name, size, store, reg_get(c, i->reg, size));            \
-    }                                                                                          \
-    static enum weir_stop name##_mi_##size(struct vcpu *c, const struct insn *i)               \
-    {                                                                                          \
-        return alu_memory(c, i, alu_##name, size, store, i->imm);                              \
+        return expression;                                                                     \
     }
+
+#define ALU_FORMS(name, size, store)                                                           \
+    ALU_FORM(name, rr, size,                                                                   \
+             alu_register(c, i, alu_##name, size, store, reg_get(c, i->reg, size)))            \
+    ALU_FORM(name, ri, size, alu_register(c, i, alu_##name, size, store, i->imm))              \
+    ALU_FORM(name, rm, size, alu_rm(c, i, alu_##name, size, store))                            \
+    ALU_FORM(name, mr, size,                                                                   \
+             alu_memory(c, i, alu_##name, size, store, reg_get(c, i->reg, size)))              \
+    ALU_FORM(name, mi, size, alu_memory(c, i, alu_##name, size, store, i->imm))                \
+    ALU_FORM(name, rf, size, alu_rf(c, i, alu_##name, size, store, name##_rm_##size))          \
+    ALU_FORM(                                                                                  \
+        name, fr, size,                                                                        \
+        alu_flat(c, i, alu_##name, size, store, reg_get(c, i->reg, size), name##_mr_##size))   \
+    ALU_FORM(name, fi, size, alu_flat(c, i, alu_##name, size, store, i->imm, name##_mi_##size))
 
 #define ALU_ROW(name, form)                                                                    \
     {                                                                                          \
@@ -122,11 +137,12 @@ ALWAYS_INLINE enum weir_stop alu_locked(struct vcpu *c, const struct insn *i, al
     ALU_FORMS(name, 8, store)                                                                  \
     insn_fn *bind_##name(const struct vcpu *c, struct insn *i)                                 \
     {                                                                                          \
-        static insn_fn *const forms[FORM_COUNT][4] = {[FORM_RR] = ALU_ROW(name, rr),           \
-                                                      [FORM_RM] = ALU_ROW(name, rm),           \
-                                                      [FORM_MR] = ALU_ROW(name, mr),           \
-                                                      [FORM_RI] = ALU_ROW(name, ri),           \
-                                                      [FORM_MI] = ALU_ROW(name, mi)};          \
+        static insn_fn *const forms[FORM_COUNT][4] = {                                         \
+            [FORM_RR] = ALU_ROW(name, rr), [FORM_RI] = ALU_ROW(name, ri),                      \
+            [FORM_RM] = ALU_ROW(name, rm), [FORM_MR] = ALU_ROW(name, mr),                      \
+            [FORM_MI] = ALU_ROW(name, mi), [FORM_RF] = ALU_ROW(name, rf),                      \
+            [FORM_FR] = ALU_ROW(name, fr), [FORM_FI] = ALU_ROW(name, fi),                      \
+        };                                                                                     \
         if (i->prefixes & PFX_LOCK)                                                            \
             return locked;                                                                     \
         return forms[form_normalise(i)][size_index(i->opsize)];                                \
@@ -152,22 +168,15 @@ ALU_OP(sbb, true, sbb_locked)
 ALU_OP(and, true, and_locked)
 ALU_OP(sub, true, sub_locked)
 ALU_OP(xor, true, xor_locked)
-ALU_OP(cmp, false, op_ud) /* the decoder refuses LOCK CMP */
-ALU_OP(test, false, op_ud)
+ALU_OP(cmp, false, run_ud) /* the decoder refuses LOCK CMP */
+ALU_OP(test, false, run_ud)
 
 /* ---- one operand ---- */
 
 #define UNARY_FORMS(name, size)                                                                \
-    static enum weir_stop name##_r_##size(struct vcpu *c, const struct insn *i)                \
-    {                                                                                          \
-        uint64_t v = alu_##name(reg_get(c, i->rm, size), 0, size, &c->flags);                  \
-        reg_set(c, i->rm, size, v);                                                            \
-        return STOP_NEXT;                                                                      \
-    }                                                                                          \
-    static enum weir_stop name##_m_##size(struct vcpu *c, const struct insn *i)                \
-    {                                                                                          \
-        return alu_memory(c, i, alu_##name, size, true, 0);                                    \
-    }
+    ALU_FORM(name, r, size, alu_register(c, i, alu_##name, size, true, 0))                     \
+    ALU_FORM(name, m, size, alu_memory(c, i, alu_##name, size, true, 0))                       \
+    ALU_FORM(name, f, size, alu_flat(c, i, alu_##name, size, true, 0, name##_m_##size))
 
 #define UNARY_OP(name)                                                                         \
     UNARY_FORMS(name, 1)                                                                       \
@@ -179,8 +188,12 @@ ALU_OP(test, false, op_ud)
     {                                                                                          \
         static insn_fn *const registers[4] = ALU_ROW(name, r);                                 \
         static insn_fn *const memory[4] = ALU_ROW(name, m);                                    \
+        static insn_fn *const flat[4] = ALU_ROW(name, f);                                      \
+        if (i->prefixes & PFX_LOCK)                                                            \
+            return name##_locked;                                                              \
+        address_bind(i);                                                                       \
         if (i->mem)                                                                            \
-            return i->prefixes & PFX_LOCK ? name##_locked : memory[size_index(i->opsize)];     \
+            return (is_flat(i) ? flat : memory)[size_index(i->opsize)];                        \
         if (insn_row(i)->operands[0].kind == KIND_Z)                                           \
             i->rm = i->reg; /* 40+r, 48+r */                                                   \
         return registers[size_index(i->opsize)];                                               \

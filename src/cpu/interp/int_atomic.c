@@ -68,6 +68,8 @@ enum weir_stop op_xchg(struct vcpu *c, const struct insn *i)
     return STOP_NEXT;
 }
 
+THREADED(xchg)
+
 static uint64_t add_sized(uint64_t a, uint64_t b, unsigned size, uint32_t *flags)
 {
     switch (size) {
@@ -158,6 +160,9 @@ enum weir_stop op_cmpxchg(struct vcpu *c, const struct insn *i)
         reg_set(c, RAX, size, old);
     return STOP_NEXT;
 }
+
+THREADED(xadd)
+THREADED(cmpxchg)
 
 enum weir_stop op_cmpxchg8b(struct vcpu *c, const struct insn *i)
 {

@@ -77,6 +77,7 @@ enum weir_stop op_bt(struct vcpu *c, const struct insn *i)
 {
     return bit_test(c, i, BIT_TEST);
 }
+THREADED(bt)
 enum weir_stop op_bts(struct vcpu *c, const struct insn *i)
 {
     return bit_test(c, i, BIT_SET);
@@ -113,6 +114,9 @@ enum weir_stop op_bsr(struct vcpu *c, const struct insn *i)
 {
     return bit_scan(c, i, true);
 }
+
+THREADED(bsf)
+THREADED(bsr)
 
 ALWAYS_INLINE enum weir_stop zero_count(struct vcpu *c, const struct insn *i, bool leading)
 {

@@ -9,7 +9,10 @@
 
 ALWAYS_INLINE enum weir_stop jcc(struct vcpu *c, const struct insn *i, unsigned cc)
 {
-    return condition(c->flags, cc) ? branch_to(c, i, c->rip + i->imm) : STOP_BRANCH;
+    enum weir_stop stop = STOP_BRANCH;
+    if (condition(c->flags, cc))
+        stop = branch_to(c, i, c->rip + i->imm);
+    return stop_insn(c, i, stop);
 }
 /* 64-bit code: the operand size is 8. */
 ALWAYS_INLINE enum weir_stop jcc_64(struct vcpu *c, const struct insn *i, unsigned cc)
@@ -17,10 +20,10 @@ ALWAYS_INLINE enum weir_stop jcc_64(struct vcpu *c, const struct insn *i, unsign
     if (condition(c->flags, cc)) {
         uint64_t target = c->rip + i->imm;
         if (UNLIKELY(!target_canonical(target)))
-            return raise_gp0(c);
+            return stop_insn(c, i, raise_gp0(c));
         c->rip = target;
     }
-    return STOP_BRANCH;
+    return stop_insn(c, i, STOP_BRANCH);
 }
 
 #define JCC_FORMS(cc)                                                                          \
@@ -103,6 +106,8 @@ enum weir_stop op_jmp(struct vcpu *c, const struct insn *i)
 {
     return branch_to(c, i, c->rip + i->imm);
 }
+THREADED(jmp)
+
 enum weir_stop op_jmp_ind(struct vcpu *c, const struct insn *i)
 {
     uint64_t target;
@@ -110,18 +115,39 @@ enum weir_stop op_jmp_ind(struct vcpu *c, const struct insn *i)
         return STOP_FAULT;
     return branch_to(c, i, target);
 }
+THREADED(jmp_ind)
 
-ALWAYS_INLINE enum weir_stop call(struct vcpu *c, const struct insn *i, uint64_t target)
+static enum weir_stop call(struct vcpu *c, const struct insn *i, uint64_t target)
 {
     if (UNLIKELY(!branch_target(c, i, &target)) || UNLIKELY(!stack_push(c, i->opsize, c->rip)))
         return STOP_FAULT;
     c->rip = target;
     return STOP_BRANCH;
 }
+static enum weir_stop call_any(struct vcpu *c, const struct insn *i)
+{
+    return stop_insn(c, i, call(c, i, c->rip + i->imm));
+}
+static enum weir_stop call_64(struct vcpu *c, const struct insn *i)
+{
+    uint64_t target = c->rip + i->imm, sp = c->gpr[RSP] - 8;
+    void *p = tlb_write_hit(c, sp, 8);
+    if (UNLIKELY(!p || !target_canonical(target)))
+        return call_any(c, i);
+    store_le(p, c->rip, 8);
+    c->gpr[RSP] = sp;
+    c->rip = target;
+    return stop_insn(c, i, STOP_BRANCH);
+}
+insn_fn *bind_call(const struct vcpu *c, struct insn *i)
+{
+    return i->code_bits == 64 && i->opsize == 8 ? call_64 : call_any;
+}
 enum weir_stop op_call(struct vcpu *c, const struct insn *i)
 {
-    return call(c, i, c->rip + i->imm);
+    return run_bound(c, i, bind_call);
 }
+
 enum weir_stop op_call_ind(struct vcpu *c, const struct insn *i)
 {
     uint64_t target;
@@ -129,15 +155,34 @@ enum weir_stop op_call_ind(struct vcpu *c, const struct insn *i)
         return STOP_FAULT;
     return call(c, i, target);
 }
+THREADED(call_ind)
 
-enum weir_stop op_ret(struct vcpu *c, const struct insn *i)
+static enum weir_stop ret_any(struct vcpu *c, const struct insn *i)
 {
     uint64_t target;
     if (UNLIKELY(!stack_top(c, i->opsize, &target)) || UNLIKELY(!branch_target(c, i, &target)))
-        return STOP_FAULT;
+        return stop_insn(c, i, STOP_FAULT);
     stack_drop(c, i->opsize + (i->opcode == 0xc2 ? (uint16_t)i->imm : 0));
     c->rip = target;
-    return STOP_BRANCH;
+    return stop_insn(c, i, STOP_BRANCH);
+}
+static enum weir_stop ret_64(struct vcpu *c, const struct insn *i)
+{
+    const void *p = tlb_read_hit(c, c->gpr[RSP], 8);
+    uint64_t target = p ? load_le(p, 8) : 0;
+    if (UNLIKELY(!p || !target_canonical(target)))
+        return ret_any(c, i);
+    c->gpr[RSP] += 8;
+    c->rip = target;
+    return stop_insn(c, i, STOP_BRANCH);
+}
+insn_fn *bind_ret(const struct vcpu *c, struct insn *i)
+{
+    return i->code_bits == 64 && i->opsize == 8 && i->opcode == 0xc3 ? ret_64 : ret_any;
+}
+enum weir_stop op_ret(struct vcpu *c, const struct insn *i)
+{
+    return run_bound(c, i, bind_ret);
 }
 
 /* ---- BOUND ---- */

@@ -77,6 +77,7 @@ enum weir_stop op_nop(struct vcpu *c, const struct insn *i)
 {
     return STOP_NEXT;
 }
+THREADED(nop)
 enum weir_stop op_pause(struct vcpu *c, const struct insn *i)
 {
     return STOP_NEXT;
@@ -97,3 +98,4 @@ enum weir_stop op_ud(struct vcpu *c, const struct insn *i)
 {
     return raise_ud(c);
 }
+THREADED(ud)

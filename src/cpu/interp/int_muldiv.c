@@ -89,6 +89,9 @@ enum weir_stop op_imul(struct vcpu *c, const struct insn *i)
     return STOP_NEXT;
 }
 
+THREADED(mul)
+THREADED(imul)
+
 /* ---- division ---- */
 
 /* The dividend is rDX:rAX, AX for bytes. */
@@ -123,6 +126,8 @@ enum weir_stop op_div(struct vcpu *c, const struct insn *i)
         set_quotient(c, i->opsize, (uint64_t)a / b, (uint64_t)a % b);
     return STOP_NEXT;
 }
+
+THREADED(div)
 
 enum weir_stop op_idiv(struct vcpu *c, const struct insn *i)
 {

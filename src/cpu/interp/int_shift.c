@@ -56,6 +56,8 @@ enum weir_stop op_ror(struct vcpu *c, const struct insn *i)
 {
     return shift(c, i, alu_ror);
 }
+THREADED(rol)
+THREADED(ror)
 enum weir_stop op_rcl(struct vcpu *c, const struct insn *i)
 {
     return shift(c, i, alu_rcl);
@@ -69,17 +71,17 @@ enum weir_stop op_rcr(struct vcpu *c, const struct insn *i)
 #define SHIFT_OP(name)                                                                         \
     static enum weir_stop name##_any(struct vcpu *c, const struct insn *i)                     \
     {                                                                                          \
-        return shift(c, i, alu_##name);                                                        \
+        return thread(c, i, shift(c, i, alu_##name));                                          \
     }                                                                                          \
     static enum weir_stop name##_ri_4(struct vcpu *c, const struct insn *i)                    \
     {                                                                                          \
         c->gpr[i->rm] = alu_##name(c->gpr[i->rm], i->imm, 4, &c->flags);                       \
-        return STOP_NEXT;                                                                      \
+        return next_insn(c, i);                                                                \
     }                                                                                          \
     static enum weir_stop name##_ri_8(struct vcpu *c, const struct insn *i)                    \
     {                                                                                          \
         c->gpr[i->rm] = alu_##name(c->gpr[i->rm], i->imm, 8, &c->flags);                       \
-        return STOP_NEXT;                                                                      \
+        return next_insn(c, i);                                                                \
     }                                                                                          \
     insn_fn *bind_##name(const struct vcpu *c, struct insn *i)                                 \
     {                                                                                          \
@@ -160,3 +162,5 @@ enum weir_stop op_shrd(struct vcpu *c, const struct insn *i)
 {
     return double_shift(c, i, shrd_value);
 }
+THREADED(shld)
+THREADED(shrd)

@@ -7,38 +7,41 @@
 
 /* ---- PUSH ---- */
 
+static enum weir_stop push_r(struct vcpu *c, const struct insn *i)
+{
+    return thread(
+        c, i, stack_push(c, i->opsize, reg_get(c, i->rm, i->opsize)) ? STOP_NEXT : STOP_FAULT);
+}
 /* 64-bit stack and operand: nearly all of them in 64-bit code. */
 static enum weir_stop push_r_64(struct vcpu *c, const struct insn *i)
 {
     uint64_t sp = c->gpr[RSP] - 8;
-    if (UNLIKELY(!mem_store(c, SEG_SS, sp, 8, c->gpr[i->rm])))
-        return STOP_FAULT;
+    void *p = tlb_write_hit(c, sp, 8);
+    if (UNLIKELY(!p))
+        return push_r(c, i);
+    store_le(p, c->gpr[i->rm], 8);
     c->gpr[RSP] = sp;
-    return STOP_NEXT;
+    return next_insn(c, i);
 }
 /* 32-bit stack and operand. */
 static enum weir_stop push_r_32(struct vcpu *c, const struct insn *i)
 {
     uint32_t sp = (uint32_t)c->gpr[RSP] - 4;
     if (UNLIKELY(!mem_store(c, SEG_SS, sp, 4, (uint32_t)c->gpr[i->rm])))
-        return STOP_FAULT;
+        return stop_insn(c, i, STOP_FAULT);
     c->gpr[RSP] = sp;
-    return STOP_NEXT;
-}
-static enum weir_stop push_r(struct vcpu *c, const struct insn *i)
-{
-    return stack_push(c, i->opsize, reg_get(c, i->rm, i->opsize)) ? STOP_NEXT : STOP_FAULT;
+    return next_insn(c, i);
 }
 static enum weir_stop push_imm(struct vcpu *c, const struct insn *i)
 {
-    return stack_push(c, i->opsize, i->imm) ? STOP_NEXT : STOP_FAULT;
+    return thread(c, i, stack_push(c, i->opsize, i->imm) ? STOP_NEXT : STOP_FAULT);
 }
 static enum weir_stop push_m(struct vcpu *c, const struct insn *i)
 {
     uint64_t v;
     if (!rm_load(c, i, i->opsize, &v) || !stack_push(c, i->opsize, v))
-        return STOP_FAULT;
-    return STOP_NEXT;
+        return stop_insn(c, i, STOP_FAULT);
+    return next_insn(c, i);
 }
 
 static bool stack_is(const struct vcpu *c, const struct insn *i, uint32_t mode, unsigned opsize)
@@ -66,43 +69,43 @@ enum weir_stop op_push(struct vcpu *c, const struct insn *i)
 
 /* ---- POP: rSP moves before the destination is written (POP rSP) or addressed ---- */
 
-static enum weir_stop pop_r_64(struct vcpu *c, const struct insn *i)
+static enum weir_stop pop_r(struct vcpu *c, const struct insn *i)
 {
     uint64_t v;
-    if (UNLIKELY(!mem_load(c, SEG_SS, c->gpr[RSP], 8, &v)))
-        return STOP_FAULT;
+    if (!stack_top(c, i->opsize, &v))
+        return stop_insn(c, i, STOP_FAULT);
+    stack_drop(c, i->opsize);
+    reg_set(c, i->rm, i->opsize, v);
+    return next_insn(c, i);
+}
+static enum weir_stop pop_r_64(struct vcpu *c, const struct insn *i)
+{
+    const void *p = tlb_read_hit(c, c->gpr[RSP], 8);
+    if (UNLIKELY(!p))
+        return pop_r(c, i);
     c->gpr[RSP] += 8;
-    c->gpr[i->rm] = v;
-    return STOP_NEXT;
+    c->gpr[i->rm] = load_le(p, 8);
+    return next_insn(c, i);
 }
 static enum weir_stop pop_r_32(struct vcpu *c, const struct insn *i)
 {
     uint64_t v;
     if (UNLIKELY(!mem_load(c, SEG_SS, (uint32_t)c->gpr[RSP], 4, &v)))
-        return STOP_FAULT;
+        return stop_insn(c, i, STOP_FAULT);
     c->gpr[RSP] = (uint32_t)(c->gpr[RSP] + 4);
     c->gpr[i->rm] = v;
-    return STOP_NEXT;
-}
-static enum weir_stop pop_r(struct vcpu *c, const struct insn *i)
-{
-    uint64_t v;
-    if (!stack_top(c, i->opsize, &v))
-        return STOP_FAULT;
-    stack_drop(c, i->opsize);
-    reg_set(c, i->rm, i->opsize, v);
-    return STOP_NEXT;
+    return next_insn(c, i);
 }
 static enum weir_stop pop_m(struct vcpu *c, const struct insn *i)
 {
     uint64_t v, old = c->gpr[RSP];
     if (!stack_top(c, i->opsize, &v))
-        return STOP_FAULT;
+        return stop_insn(c, i, STOP_FAULT);
     stack_drop(c, i->opsize);
     if (mem_store(c, i->seg, insn_offset(c, i), i->opsize, v))
-        return STOP_NEXT;
+        return next_insn(c, i);
     c->gpr[RSP] = old;
-    return STOP_FAULT;
+    return stop_insn(c, i, STOP_FAULT);
 }
 
 insn_fn *bind_pop(const struct vcpu *c, struct insn *i)
@@ -186,3 +189,4 @@ enum weir_stop op_leave(struct vcpu *c, const struct insn *i)
     reg_set(c, RBP, i->opsize, v);
     return STOP_NEXT;
 }
+THREADED(leave)

@@ -11,6 +11,7 @@
  */
 #include "cpu/access.h"
 #include "cpu/interp/blocks.h"
+#include "cpu/interp/ops.h"
 
 static uint64_t linear_rip(struct vcpu *c)
 {
@@ -100,8 +101,10 @@ static enum weir_stop step(struct vcpu *c)
     }
     if (UNLIKELY(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)))
         trace(c, b, linear);
+    blocks_unpatch(c);
+    struct insn alone[2] = {*i, {.exec = insn_end}};
     c->rip += i->length;
-    enum weir_stop stop = i->exec(c, i);
+    enum weir_stop stop = i->exec(c, alone);
     bool traps = stop <= STOP_REPEAT || stop == STOP_HALT; /* a fault is not a step done */
     stop = settle(c, i, stop);
     if (!traps || !debug_after(c, tf))
@@ -145,21 +148,6 @@ static inline struct block *next_block(struct vcpu *c, struct block *b, uint64_t
     return next;
 }
 
-static inline enum weir_stop run_insns(struct vcpu *c, const struct insn **at)
-{
-    const struct insn *i = *at;
-    enum weir_stop stop;
-    for (;;) {
-        c->rip += i->length;
-        stop = i->exec(c, i);
-        if (UNLIKELY(stop != STOP_NEXT))
-            break;
-        i++;
-    }
-    *at = i;
-    return stop;
-}
-
 static enum weir_stop run_blocks(struct vcpu *c)
 {
     struct block_cache *blocks = c->blocks;
@@ -173,10 +161,11 @@ static enum weir_stop run_blocks(struct vcpu *c)
             return left ? step(c) : STOP_BOUNDARY;
         if (UNLIKELY(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)))
             trace(c, b, linear);
-        const struct insn *i = b->insns;
         blocks->running = b;
-        enum weir_stop stop = run_insns(c, &i);
+        c->rip += b->insns[0].length;
+        enum weir_stop stop = b->insns[0].exec(c, b->insns);
         blocks->running = NULL;
+        const struct insn *i = c->stopped_at;
         c->instructions += (uint64_t)(i - b->insns);
         if (UNLIKELY(stop != STOP_BRANCH))
             return settle(c, i, stop);

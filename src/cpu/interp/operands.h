@@ -205,24 +205,106 @@ ALWAYS_INLINE enum weir_stop branch_to(struct vcpu *c, const struct insn *i, uin
     return STOP_BRANCH;
 }
 
+/* ---- threaded code (see ops.h) ---- */
+
+ALWAYS_INLINE enum weir_stop next_insn(struct vcpu *c, const struct insn *i)
+{
+    i++;
+    c->rip += i->length;
+    return i->exec(c, i);
+}
+ALWAYS_INLINE enum weir_stop stop_insn(struct vcpu *c, const struct insn *i,
+                                       enum weir_stop stop)
+{
+    c->stopped_at = i;
+    return stop;
+}
+/* An exec function from an operation that returns its stop. */
+ALWAYS_INLINE enum weir_stop thread(struct vcpu *c, const struct insn *i, enum weir_stop stop)
+{
+    return LIKELY(stop == STOP_NEXT) ? next_insn(c, i) : stop_insn(c, i, stop);
+}
+/* Defines run_<name>, the exec function of op_<name>; for the frequent ones, defined above it.
+ */
+#define THREADED(name)                                                                         \
+    insn_fn run_##name;                                                                        \
+    enum weir_stop run_##name(struct vcpu *c, const struct insn *i)                            \
+    {                                                                                          \
+        return thread(c, i, op_##name(c, i));                                                  \
+    }
+
+/* ---- memory operands of bound instructions ---- */
+
+/* Numbers behind the general registers in struct vcpu; REG_RIP is the first. */
+#define REG_ZERO 18
+_Static_assert(offsetof(struct vcpu, gpr) == 0 && offsetof(struct vcpu, rip) == REG_RIP * 8 &&
+                   offsetof(struct vcpu, zero) == REG_ZERO * 8,
+               "an address is computed without asking which parts it has");
+
+/* What an address lacks becomes REG_ZERO: for binders whose functions use bound_offset. */
+static inline void address_bind(struct insn *i)
+{
+    if (i->mem && i->base == REG_NONE)
+        i->base = REG_ZERO;
+    if (i->mem && i->index == REG_NONE)
+        i->index = REG_ZERO;
+}
+ALWAYS_INLINE uint64_t bound_register(const struct vcpu *c, unsigned r)
+{
+    uint64_t v;
+    memcpy(&v, (const char *)c + 8 * r, 8);
+    return v;
+}
+/* insn_offset() after address_bind. */
+ALWAYS_INLINE uint64_t bound_offset(const struct vcpu *c, const struct insn *i)
+{
+    uint64_t a = bound_register(c, i->base) + (bound_register(c, i->index) << i->scale) +
+                 (uint64_t)(int64_t)i->disp;
+    if (LIKELY(i->addrsize == 8))
+        return a;
+    return LIKELY(i->addrsize == 4) ? (uint32_t)a : (uint16_t)a;
+}
+
+/*
+ * In 64-bit code segments have no limits: an operand that hits the TLB needs no check at all
+ * (a non-canonical address never hits). NULL: take the general way. Bound operands only.
+ */
+ALWAYS_INLINE void *flat_read(const struct vcpu *c, const struct insn *i, unsigned size)
+{
+    return tlb_read_hit(c, c->segc[i->seg].base + bound_offset(c, i), size);
+}
+ALWAYS_INLINE void *flat_write(const struct vcpu *c, const struct insn *i, unsigned size)
+{
+    return tlb_write_hit(c, c->segc[i->seg].base + bound_offset(c, i), size);
+}
+static inline bool is_flat(const struct insn *i)
+{
+    return i->code_bits == 64;
+}
+
 /* ---- binding (bind.c) ---- */
 
-/* Picks the function for exactly this form; may rearrange the insn for it. */
+/* Picks the exec function for exactly this form; may rearrange the insn for it. */
 typedef insn_fn *bind_fn(const struct vcpu *c, struct insn *i);
 
 /* For op_<name> functions whose semantics live in their forms: binds a copy and runs it. */
 enum weir_stop run_bound(struct vcpu *c, const struct insn *i, bind_fn *bind);
 
-/* Where the two operands of "dst, src" are, after form_normalise. */
+/* Where the two operands of "dst, src" are, after form_normalise. The F forms are those of
+ * memory in 64-bit code (flat_read, flat_write), with the general form to fall back to. */
 enum form {
     FORM_RR, /* rm (destination), reg */
+    FORM_RI, /* rm, imm */
     FORM_RM, /* reg (destination), memory */
     FORM_MR, /* memory (destination), reg */
-    FORM_RI, /* rm, imm */
     FORM_MI, /* memory, imm */
+    FORM_RF,
+    FORM_FR,
+    FORM_FI,
     FORM_COUNT,
     FORM_OTHER = FORM_COUNT /* moffs beyond 32 bits */
 };
+/* Also does address_bind. */
 enum form form_normalise(struct insn *i);
 
 ALWAYS_INLINE unsigned size_index(unsigned size)
@@ -233,6 +315,11 @@ ALWAYS_INLINE unsigned size_index(unsigned size)
 /* Binders of the operations with specialised forms. */
 bind_fn bind_add, bind_or, bind_adc, bind_sbb, bind_and, bind_sub, bind_xor, bind_cmp,
     bind_test, bind_inc, bind_dec, bind_neg, bind_not, bind_mov, bind_movzx, bind_movsx,
-    bind_lea, bind_push, bind_pop, bind_jcc, bind_shl, bind_shr, bind_sar, bind_cmovcc;
+    bind_movsxd, bind_lea, bind_push, bind_pop, bind_jcc, bind_shl, bind_shr, bind_sar,
+    bind_cmovcc, bind_call, bind_ret;
+/* Exec functions of operations with one form (THREADED). */
+insn_fn run_imul, run_mul, run_div, run_rol, run_ror, run_setcc, run_jmp, run_jmp_ind,
+    run_call_ind, run_leave, run_bt, run_xchg, run_cbw, run_cwd, run_nop, run_bswap,
+    run_cmpxchg, run_xadd, run_shld, run_shrd, run_bsf, run_bsr, run_ud;
 
 #endif

@@ -26,8 +26,17 @@ insn_fn op_host;
 /* bind.c */
 /* The function of an operation; op_ud for OP_INVALID. Takes a decoded insn as it is. */
 insn_fn *op_function(unsigned op);
-/* Sets i->exec for this vCPU's model and mode; may rearrange the operands of the insn, which is
- * then only good for being executed. What the model or mode lacks becomes #UD. */
+/*
+ * Makes an insn part of threaded code: sets i->exec for this vCPU's model and mode (what they
+ * lack becomes #UD) and may rearrange its operands, so that it is only good for being executed.
+ * Such an exec function runs its instruction and goes on to i[1] by itself, until one of them
+ * stops with something else than STOP_NEXT; c->stopped_at is that one. rip must already be
+ * behind `i`.
+ */
 void insn_bind(const struct vcpu *c, struct insn *i);
+/* Ends threaded code: a stop function for the insn behind the last; returns STOP_NEXT. */
+insn_fn insn_end;
+/* Executes one decoded instruction alone; rip is already behind it. */
+enum weir_stop insn_execute(struct vcpu *c, const struct insn *i);
 
 #endif
