@@ -55,7 +55,7 @@ static const struct weir_dev_class counter_class = {
 
 int main(void)
 {
-    /* mov ebx, 0xd0000000; mov dword [ebx], 40; mov eax, [ebx]; mov eax, [ebx]; mov eax, [ebx]; hlt */
+    /* mov ebx, 0xd0000000; mov dword [ebx], 40; three times mov eax, [ebx]; hlt */
     static const uint8_t code[] = {0xbb, 0, 0, 0, 0xd0, 0xc7, 3, 40, 0, 0, 0,
                                    0x8b, 3, 0x8b, 3, 0x8b, 3, 0xf4};
     struct weir_config config;

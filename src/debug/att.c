@@ -4,7 +4,7 @@
  * six columns, operands source first and without blanks, size suffixes where no register tells
  * the size, je for jz. Zydis formats the single operands; names, suffixes and order are ours.
  */
-#include "att.h"
+#include "debug/att.h"
 #include <stdio.h>
 #include <string.h>
 #include "base/bits.h"

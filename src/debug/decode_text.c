@@ -8,7 +8,7 @@
  *     2 r- ds:[rbx+rcx*4+0x10], 8 bytes
  *     flags written: cf pf af zf sf of
  */
-#include "weir/machine.h"
+#include <weir/machine.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include "cpu/decode/optab.h"

@@ -3,10 +3,10 @@
  * disas.c - instructions as text by Zydis (weir_disassemble). Only for people: what the CPU
  * does is decided by cpu/decode alone.
  */
-#include "weir/machine.h"
+#include <weir/machine.h>
 #include <stdio.h>
 #include <Zydis/Zydis.h>
-#include "att.h"
+#include "debug/att.h"
 
 static bool decoder_init(ZydisDecoder *d, unsigned bits)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* disas_none.c - weir_disassemble of a build without Zydis. */
-#include "weir/machine.h"
+#include <weir/machine.h>
 
 int weir_disassemble(const uint8_t *bytes, size_t length, unsigned bits, uint64_t address,
                      bool intel, char *text, size_t text_bytes)
