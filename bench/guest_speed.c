@@ -38,6 +38,7 @@ static weir *create(const char *machine, uint64_t ram_bytes)
     return vm;
 }
 
+// clang-format off
 /* A hash step: 10 ALU instructions of different kinds and a taken branch. */
 static const uint8_t integer_loop[] = {
     0xb9, 0, 0, 0, 0x7f,    /* mov ecx, 7f000000h */
@@ -66,6 +67,7 @@ static const uint8_t memory_loop[] = {
     0x72, 0xe6,                   /* jb m */
     0xeb, 0xdf,                   /* jmp l */
 };
+// clang-format on
 
 static int run_loop(const char *name)
 {

@@ -35,7 +35,10 @@ static int counter_init(weir_dev *dev, void *state)
     return 0;
 }
 
-static void counter_reset(void *state) { *(struct counter *)state = (struct counter){0}; }
+static void counter_reset(void *state)
+{
+    *(struct counter *)state = (struct counter){0};
+}
 
 static const struct weir_field counter_fields[] = {
     WEIR_FIELD(struct counter, value),
@@ -56,8 +59,8 @@ static const struct weir_dev_class counter_class = {
 int main(void)
 {
     /* mov ebx, 0xd0000000; mov dword [ebx], 40; three times mov eax, [ebx]; hlt */
-    static const uint8_t code[] = {0xbb, 0, 0, 0, 0xd0, 0xc7, 3, 40, 0, 0, 0,
-                                   0x8b, 3, 0x8b, 3, 0x8b, 3, 0xf4};
+    static const uint8_t code[] = {0xbb, 0, 0,    0, 0xd0, 0xc7, 3,    40, 0,
+                                   0,    0, 0x8b, 3, 0x8b, 3,    0x8b, 3,  0xf4};
     struct weir_config config;
     weir_config_init(&config, sizeof(config));
     config.machine = "none";

@@ -113,6 +113,7 @@ struct weir_field {
 };
 #define WEIR_FIELD_COUNTOF(type, member)                                                       \
     (sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]))
+// clang-format off
 #define WEIR_FIELD(type, member)                                                               \
     {#member, WEIR_FIELD_UINT, offsetof(type, member), sizeof(((type *)0)->member), 1, 1, NULL}
 #define WEIR_FIELD_ARRAY(type, member)                                                         \
@@ -132,6 +133,7 @@ struct weir_field {
     {#member, WEIR_FIELD_BUFFER, offsetof(type, member), bytes, 1, 1, NULL}
 #define WEIR_FIELD_END                                                                         \
     {NULL, WEIR_FIELD_UINT, 0, 0, 0, 0, NULL}
+// clang-format on
 
 enum weir_prop_kind {
     WEIR_PROP_U32, /* uint32_t; decimal, 0x hex, k/M/G suffix */
@@ -164,13 +166,13 @@ struct weir_dev_class {
     /* Properties are set. Register regions and timers, find lines and peers here. 0 or -WEIR_E*
      * after weir_dev_fail. */
     int (*init)(weir_dev *dev, void *state);
-    void (*reset)(void *state);                         /* power-on state; also run after init */
-    void (*fini)(void *state);                          /* free what init allocated; may be NULL */
-    int (*loaded)(void *state);                         /* after fields were loaded; validates */
-    void (*info)(void *state, struct weir_text *out);   /* `info NAME`; may be NULL */
-    const struct weir_prop *props;                      /* may be NULL */
-    const struct weir_field *fields;                    /* may be NULL only without state */
-    bool user_creatable;                                /* -device may name it */
+    void (*reset)(void *state); /* power-on state; also run after init */
+    void (*fini)(void *state);  /* free what init allocated; may be NULL */
+    int (*loaded)(void *state); /* after fields were loaded; validates */
+    void (*info)(void *state, struct weir_text *out); /* `info NAME`; may be NULL */
+    const struct weir_prop *props;                    /* may be NULL */
+    const struct weir_field *fields;                  /* may be NULL only without state */
+    bool user_creatable;                              /* -device may name it */
 };
 
 /* Adds a class to those that weir_device_add knows. It must outlive the VM. */

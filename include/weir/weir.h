@@ -24,12 +24,12 @@
 extern "C" {
 #endif
 
-#define WEIR_VERSION_MAJOR 0
-#define WEIR_VERSION_MINOR 1
-#define WEIR_VERSION_PATCH 0
+#define WEIR_VERSION_MAJOR  0
+#define WEIR_VERSION_MINOR  1
+#define WEIR_VERSION_PATCH  0
 #define WEIR_VERSION_STRING "0.1.0"
 
-#define WEIR_API __attribute__((visibility("default")))
+#define WEIR_API               __attribute__((visibility("default")))
 #define WEIR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 typedef struct weir weir;           /* one virtual machine */
@@ -100,22 +100,22 @@ typedef void weir_log_fn(void *ctx, enum weir_log_item item, const char *text, s
 /* ---- machine --------------------------------------------------------------------------- */
 
 struct weir_config {
-    size_t size;            /* set by weir_config_init: the caller's sizeof */
-    const char *name;       /* -name; default "weir" */
-    uint8_t uuid[16];       /* -uuid, for SMBIOS; all zero = none */
-    const char *machine;    /* "pc" (default) or "none": RAM and a vCPU, no device */
-    uint64_t ram_bytes;     /* default 128 MiB; multiple of 4096, at most 1 TiB */
-    unsigned vcpus;         /* 1 for now */
-    const char *cpu;        /* -cpu: MODEL[,+feature][,-feature]; default "host" */
-    const char *accel;      /* "interp" */
-    const char *bios;       /* firmware file name or path; NULL = "bios-256k.bin" */
+    size_t size;              /* set by weir_config_init: the caller's sizeof */
+    const char *name;         /* -name; default "weir" */
+    uint8_t uuid[16];         /* -uuid, for SMBIOS; all zero = none */
+    const char *machine;      /* "pc" (default) or "none": RAM and a vCPU, no device */
+    uint64_t ram_bytes;       /* default 128 MiB; multiple of 4096, at most 1 TiB */
+    unsigned vcpus;           /* 1 for now */
+    const char *cpu;          /* -cpu: MODEL[,+feature][,-feature]; default "host" */
+    const char *accel;        /* "interp" */
+    const char *bios;         /* firmware file name or path; NULL = "bios-256k.bin" */
     const char *firmware_dir; /* where firmware files are looked for; NULL = built-in list */
-    const char *vga;        /* "std" (default) or "none" */
-    const char *boot_order; /* letters as -boot order=: a,c,d,n; NULL = "cda" */
+    const char *vga;          /* "std" (default) or "none" */
+    const char *boot_order;   /* letters as -boot order=: a,c,d,n; NULL = "cda" */
     bool boot_menu;
-    int64_t rtc_offset_s;   /* RTC = host UTC + this */
-    bool no_devices;        /* -nodefaults: only the chips a PC cannot be without */
-    weir_log_fn *log;       /* may be NULL */
+    int64_t rtc_offset_s; /* RTC = host UTC + this */
+    bool no_devices;      /* -nodefaults: only the chips a PC cannot be without */
+    weir_log_fn *log;     /* may be NULL */
     void *log_ctx;
     bool screen_on_serial; /* -nographic: the BIOS's text output goes to serial port 0 too */
 };
@@ -141,18 +141,18 @@ WEIR_API int weir_start(weir *vm);
 /* ---- run ------------------------------------------------------------------------------- */
 
 enum weir_exit_reason {
-    WEIR_EXIT_BUDGET,     /* the instruction budget is used up */
-    WEIR_EXIT_PAUSED,     /* weir_pause */
-    WEIR_EXIT_QUIT,       /* weir_quit */
-    WEIR_EXIT_HALT,       /* HLT in a machine in which nothing can wake the vCPU */
-    WEIR_EXIT_SHUTDOWN,   /* power off by ACPI */
-    WEIR_EXIT_RESET,      /* the guest asked for a reset and weir_set_reset_exits is on */
+    WEIR_EXIT_BUDGET,       /* the instruction budget is used up */
+    WEIR_EXIT_PAUSED,       /* weir_pause */
+    WEIR_EXIT_QUIT,         /* weir_quit */
+    WEIR_EXIT_HALT,         /* HLT in a machine in which nothing can wake the vCPU */
+    WEIR_EXIT_SHUTDOWN,     /* power off by ACPI */
+    WEIR_EXIT_RESET,        /* the guest asked for a reset and weir_set_reset_exits is on */
     WEIR_EXIT_TRIPLE_FAULT, /* same, caused by a triple fault */
-    WEIR_EXIT_DEBUG_EXIT, /* isa-debug-exit written; status holds (value << 1) | 1 */
-    WEIR_EXIT_IO,         /* a port that nobody serves (weir_set_unclaimed_exits) */
-    WEIR_EXIT_MMIO,       /* an address that nobody serves (weir_set_unclaimed_exits) */
-    WEIR_EXIT_STOPPED,    /* a callback answered WEIR_STOP */
-    WEIR_EXIT_ERROR,      /* a host error: weir_run returned it too */
+    WEIR_EXIT_DEBUG_EXIT,   /* isa-debug-exit written; status holds (value << 1) | 1 */
+    WEIR_EXIT_IO,           /* a port that nobody serves (weir_set_unclaimed_exits) */
+    WEIR_EXIT_MMIO,         /* an address that nobody serves (weir_set_unclaimed_exits) */
+    WEIR_EXIT_STOPPED,      /* a callback answered WEIR_STOP */
+    WEIR_EXIT_ERROR,        /* a host error: weir_run returned it too */
 };
 
 struct weir_exit {
@@ -190,17 +190,63 @@ WEIR_API void weir_set_unclaimed_exits(weir *vm, bool on);
 /* ---- state of a vCPU -------------------------------------------------------------------- */
 
 enum weir_reg {
-    WEIR_RAX, WEIR_RCX, WEIR_RDX, WEIR_RBX, WEIR_RSP, WEIR_RBP, WEIR_RSI, WEIR_RDI,
-    WEIR_R8, WEIR_R9, WEIR_R10, WEIR_R11, WEIR_R12, WEIR_R13, WEIR_R14, WEIR_R15,
-    WEIR_RIP, WEIR_RFLAGS,
-    WEIR_ES, WEIR_CS, WEIR_SS, WEIR_DS, WEIR_FS, WEIR_GS, WEIR_LDTR, WEIR_TR, /* segment */
-    WEIR_GDTR, WEIR_IDTR, /* segment: base and limit only */
-    WEIR_CR0, WEIR_CR2, WEIR_CR3, WEIR_CR4, WEIR_CR8, WEIR_XCR0, WEIR_EFER,
-    WEIR_DR0, WEIR_DR1, WEIR_DR2, WEIR_DR3, WEIR_DR6, WEIR_DR7,
-    WEIR_FCW, WEIR_FSW, WEIR_FTW, WEIR_MXCSR,
-    WEIR_ST0, WEIR_ST1, WEIR_ST2, WEIR_ST3, WEIR_ST4, WEIR_ST5, WEIR_ST6, WEIR_ST7, /* bytes */
-    WEIR_ZMM0, WEIR_ZMM31 = WEIR_ZMM0 + 31, /* bytes: 16, 32 or 64 of them are meaningful */
-    WEIR_K0, WEIR_K7 = WEIR_K0 + 7,
+    WEIR_RAX,
+    WEIR_RCX,
+    WEIR_RDX,
+    WEIR_RBX,
+    WEIR_RSP,
+    WEIR_RBP,
+    WEIR_RSI,
+    WEIR_RDI,
+    WEIR_R8,
+    WEIR_R9,
+    WEIR_R10,
+    WEIR_R11,
+    WEIR_R12,
+    WEIR_R13,
+    WEIR_R14,
+    WEIR_R15,
+    WEIR_RIP,
+    WEIR_RFLAGS,
+    WEIR_ES,
+    WEIR_CS,
+    WEIR_SS,
+    WEIR_DS,
+    WEIR_FS,
+    WEIR_GS,
+    WEIR_LDTR,
+    WEIR_TR, /* segment */
+    WEIR_GDTR,
+    WEIR_IDTR, /* segment: base and limit only */
+    WEIR_CR0,
+    WEIR_CR2,
+    WEIR_CR3,
+    WEIR_CR4,
+    WEIR_CR8,
+    WEIR_XCR0,
+    WEIR_EFER,
+    WEIR_DR0,
+    WEIR_DR1,
+    WEIR_DR2,
+    WEIR_DR3,
+    WEIR_DR6,
+    WEIR_DR7,
+    WEIR_FCW,
+    WEIR_FSW,
+    WEIR_FTW,
+    WEIR_MXCSR,
+    WEIR_ST0,
+    WEIR_ST1,
+    WEIR_ST2,
+    WEIR_ST3,
+    WEIR_ST4,
+    WEIR_ST5,
+    WEIR_ST6,
+    WEIR_ST7, /* bytes */
+    WEIR_ZMM0,
+    WEIR_ZMM31 = WEIR_ZMM0 + 31, /* bytes: 16, 32 or 64 of them are meaningful */
+    WEIR_K0,
+    WEIR_K7 = WEIR_K0 + 7,
     WEIR_REG_COUNT
 };
 

@@ -19,10 +19,10 @@ enum clock_mode { CLOCK_HOST, CLOCK_MANUAL };
 
 struct clock {
     enum clock_mode mode;
-    uint32_t sequence;     /* seqlock over the next three */
+    uint32_t sequence; /* seqlock over the next three */
     bool running;
-    uint64_t base_ns;      /* virtual time when last stopped or set */
-    uint64_t host_base_ns; /* host time at that moment */
+    uint64_t base_ns;         /* virtual time when last stopped or set */
+    uint64_t host_base_ns;    /* host time at that moment */
     struct weir_timer **heap; /* [1..count], earliest first */
     uint32_t count, capacity;
     void (*rearmed)(void *ctx);

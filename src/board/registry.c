@@ -7,6 +7,7 @@
 #include "dev/pci_board.h"
 #include "dev/vga.h"
 
+// clang-format off
 static const struct weir_dev_class *const classes[] = {
     &i440fx_class,
     &piix3_class,
@@ -33,5 +34,9 @@ static const struct weir_dev_class *const classes[] = {
     &virtconsole_class,
     NULL,
 };
+// clang-format on
 
-const struct weir_dev_class *registry_class(unsigned i) { return classes[i]; }
+const struct weir_dev_class *registry_class(unsigned i)
+{
+    return classes[i];
+}

@@ -79,7 +79,7 @@ static inline bool mem_store(struct vcpu *c, unsigned seg, uint64_t offset, unsi
 /* Read-modify-write of 1-16 bytes: begin checks for writing (faults as a write) and reads;
  * commit cannot fault. With `host` set the caller may also operate on it atomically. */
 struct mem_rmw {
-    void *host;        /* direct, or NULL: then value/commit go the slow way */
+    void *host; /* direct, or NULL: then value/commit go the slow way */
     uint64_t linear;
     uint64_t gpa[2];
     unsigned size;
@@ -101,9 +101,11 @@ bool mem_probe(struct vcpu *c, unsigned seg, uint64_t offset, unsigned size,
 /* Supervisor accesses to descriptor tables, TSS and stacks being switched to, by linear address;
  * `cpl` is the privilege they are made with (0 for implicit supervisor accesses). */
 bool lin_read(struct vcpu *c, uint64_t linear, void *buffer, unsigned size, unsigned cpl);
-bool lin_write(struct vcpu *c, uint64_t linear, const void *buffer, unsigned size, unsigned cpl);
+bool lin_write(struct vcpu *c, uint64_t linear, const void *buffer, unsigned size,
+               unsigned cpl);
 /* Checks only; also sets A and D as the access would. */
-bool lin_probe(struct vcpu *c, uint64_t linear, unsigned size, enum access access, unsigned cpl);
+bool lin_probe(struct vcpu *c, uint64_t linear, unsigned size, enum access access,
+               unsigned cpl);
 
 /* IN/OUT: IOPL and the I/O permission bitmap of the TSS (false = #GP in c->fault); notes I/O
  * breakpoints. To be asked before every port access, in every mode. */

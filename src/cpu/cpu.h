@@ -25,8 +25,14 @@ void seg_cache_update(struct vcpu *c, unsigned seg);
 /* Fill c->fault; return STOP_FAULT so that ops can `return raise(...)`. */
 enum weir_stop raise(struct vcpu *c, unsigned vector);
 enum weir_stop raise_error(struct vcpu *c, unsigned vector, uint32_t error);
-static inline enum weir_stop raise_ud(struct vcpu *c) { return raise(c, 6); }
-static inline enum weir_stop raise_gp0(struct vcpu *c) { return raise_error(c, 13, 0); }
+static inline enum weir_stop raise_ud(struct vcpu *c)
+{
+    return raise(c, 6);
+}
+static inline enum weir_stop raise_gp0(struct vcpu *c)
+{
+    return raise_error(c, 13, 0);
+}
 /* Delivers c->fault at c->rip through the IDT, with contributory/double/triple fault rules.
  * Returns STOP_BOUNDARY, or STOP_TRIPLE. */
 enum weir_stop exception_deliver(struct vcpu *c);
@@ -34,8 +40,8 @@ enum weir_stop exception_deliver(struct vcpu *c);
 enum weir_stop interrupt_deliver(struct vcpu *c, unsigned vector, bool nmi);
 /* Whether a maskable interrupt can be taken at this boundary (IF, shadow, VME, not halted-off). */
 bool interrupt_window(const struct vcpu *c);
-/* Whether code must be left at the next boundary. The loops ask this and not `attention` alone: a
- * pending INTR with IF = 0 must not make every block end at once (whatever sets IF ends a block). */
+/* Whether code must be left at the next boundary. The loops ask this and not `attention` alone:
+ * a pending INTR with IF = 0 must not make every block end at once (what sets IF ends a block). */
 static inline bool attention_due(const struct vcpu *c)
 {
     uint32_t a = __atomic_load_n(&c->attention, __ATOMIC_RELAXED);
@@ -55,7 +61,7 @@ struct walk {
     uint64_t page_bytes;
     bool writable, user, no_execute, global, dirty;
     uint8_t levels;
-    uint64_t entry[5];     /* as read, root first */
+    uint64_t entry[5]; /* as read, root first */
     uint64_t entry_gpa[5];
 };
 /* Page walk without side effects and permission checks (debuggers): false if not mapped. */
@@ -65,8 +71,8 @@ bool paging_translate(struct vcpu *c, uint64_t linear, enum access access, unsig
                       uint64_t *gpa);
 int tlb_init(struct vcpu *c);
 void tlb_fini(struct vcpu *c);
-void tlb_flush_all(struct vcpu *c);          /* everything, all address spaces */
-void tlb_flush_non_global(struct vcpu *c);   /* current PCID, not global pages */
+void tlb_flush_all(struct vcpu *c);                   /* everything, all address spaces */
+void tlb_flush_non_global(struct vcpu *c);            /* current PCID, not global pages */
 void tlb_flush_page(struct vcpu *c, uint64_t linear); /* INVLPG */
 void tlb_flush_pcid(struct vcpu *c, unsigned pcid, bool and_global);
 /* A page of RAM became code, or is no longer: write entries to it must go slow / may go fast. */
@@ -75,7 +81,8 @@ void tlb_protect_page(struct vcpu *c, uint64_t gpa);
 void tlb_select(struct vcpu *c);
 
 /* ---- control.c: CR, MSR, XCR ---- */
-enum weir_stop cr_write(struct vcpu *c, unsigned n, uint64_t value); /* NEXT/BOUNDARY or FAULT */
+enum weir_stop cr_write(struct vcpu *c, unsigned n,
+                        uint64_t value); /* NEXT/BOUNDARY or FAULT */
 uint64_t cr_read(struct vcpu *c, unsigned n);
 /* False: no such MSR / bad value (#GP by the caller). */
 bool msr_read(struct vcpu *c, uint32_t msr, uint64_t *value);

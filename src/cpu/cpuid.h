@@ -12,11 +12,18 @@
 #include "cpu/state.h"
 
 /* State components of XSAVE that we support, by their number in XCR0. */
-enum { XCOMP_X87, XCOMP_SSE, XCOMP_AVX, XCOMP_OPMASK = 5, XCOMP_ZMM_HI256, XCOMP_HI16_ZMM,
-       XCOMP_COUNT };
-#define XCR0_X87 BIT64(XCOMP_X87)
-#define XCR0_SSE BIT64(XCOMP_SSE)
-#define XCR0_AVX BIT64(XCOMP_AVX)
+enum {
+    XCOMP_X87,
+    XCOMP_SSE,
+    XCOMP_AVX,
+    XCOMP_OPMASK = 5,
+    XCOMP_ZMM_HI256,
+    XCOMP_HI16_ZMM,
+    XCOMP_COUNT
+};
+#define XCR0_X87    BIT64(XCOMP_X87)
+#define XCR0_SSE    BIT64(XCOMP_SSE)
+#define XCR0_AVX    BIT64(XCOMP_AVX)
 #define XCR0_AVX512 (7ull << XCOMP_OPMASK)
 
 struct xsave_component {
@@ -51,7 +58,10 @@ static inline bool model_has(const struct cpu_model *m, enum isa_feature f)
 {
     return m->features[f / 64] >> (f % 64) & 1;
 }
-static inline unsigned cpu_phys_bits(const struct vcpu *c) { return c->model->phys_bits; }
+static inline unsigned cpu_phys_bits(const struct vcpu *c)
+{
+    return c->model->phys_bits;
+}
 
 /* Frequency of the local APIC's bus clock; CPUID leaves 15h and 40000010h tell guests. */
 #define CPU_APIC_BUS_HZ 1000000000ull

@@ -43,34 +43,34 @@ struct msr_fixed {
     uint64_t value;
 };
 static const struct msr_fixed fixed[] = {
-    {0x000, 0x001, 0},           /* P5_MC_ADDR, P5_MC_TYPE */
-    {0x017, 0x017, 0},           /* PLATFORM_ID */
-    {0x02a, 0x02a, 0},           /* EBL_CR_POWERON */
-    {0x02c, 0x02c, 1 << 24},     /* EBC_FREQUENCY_ID */
-    {0x034, 0x034, 0},           /* SMI_COUNT */
-    {0x03a, 0x03a, 1},           /* FEATURE_CONTROL: locked, no VMX */
-    {0x079, 0x079, 0},           /* BIOS_UPDT_TRIG */
-    {0x088, 0x08a, 0},           /* BBL_CR_D0-D2 */
-    {0x0c1, 0x0c2, 0},           /* PMC0, PMC1 */
-    {0x0cd, 0x0cd, 3},           /* FSB_FREQ */
-    {0x0ce, 0x0ce, 0},           /* PLATFORM_INFO */
-    {0x0fe, 0x0fe, 0x508},       /* MTRRCAP: 8 variable, fixed, WC */
-    {0x116, 0x11e, 0},           /* BBL_CR_* */
-    {0x140, 0x140, 0},           /* MISC_FEATURES_ENABLES */
-    {0x186, 0x187, 0},           /* PERFEVTSEL0, 1 */
-    {0x198, 0x19c, 0},           /* PERF_STATUS ... THERM_STATUS */
-    {0x1c9, 0x1c9, 0},           /* LASTBRANCH_TOS */
-    {0x1db, 0x1de, 0},           /* LASTBRANCH, LASTINT */
-    {0x600, 0x600, 0},           /* DS_AREA */
-    {0xc0010000, 0xc0010007, 0}, /* K7 performance counters */
-    {0xc0010010, 0xc0010010, 0}, /* SYSCFG */
+    {0x000, 0x001, 0},                 /* P5_MC_ADDR, P5_MC_TYPE */
+    {0x017, 0x017, 0},                 /* PLATFORM_ID */
+    {0x02a, 0x02a, 0},                 /* EBL_CR_POWERON */
+    {0x02c, 0x02c, 1 << 24},           /* EBC_FREQUENCY_ID */
+    {0x034, 0x034, 0},                 /* SMI_COUNT */
+    {0x03a, 0x03a, 1},                 /* FEATURE_CONTROL: locked, no VMX */
+    {0x079, 0x079, 0},                 /* BIOS_UPDT_TRIG */
+    {0x088, 0x08a, 0},                 /* BBL_CR_D0-D2 */
+    {0x0c1, 0x0c2, 0},                 /* PMC0, PMC1 */
+    {0x0cd, 0x0cd, 3},                 /* FSB_FREQ */
+    {0x0ce, 0x0ce, 0},                 /* PLATFORM_INFO */
+    {0x0fe, 0x0fe, 0x508},             /* MTRRCAP: 8 variable, fixed, WC */
+    {0x116, 0x11e, 0},                 /* BBL_CR_* */
+    {0x140, 0x140, 0},                 /* MISC_FEATURES_ENABLES */
+    {0x186, 0x187, 0},                 /* PERFEVTSEL0, 1 */
+    {0x198, 0x19c, 0},                 /* PERF_STATUS ... THERM_STATUS */
+    {0x1c9, 0x1c9, 0},                 /* LASTBRANCH_TOS */
+    {0x1db, 0x1de, 0},                 /* LASTBRANCH, LASTINT */
+    {0x600, 0x600, 0},                 /* DS_AREA */
+    {0xc0010000, 0xc0010007, 0},       /* K7 performance counters */
+    {0xc0010010, 0xc0010010, 0},       /* SYSCFG */
     {0xc0010015, 0xc0010015, 1 << 24}, /* HWCR: TSC counts at P0 frequency */
-    {0xc001001a, 0xc001001a, 0}, /* TOP_MEM */
-    {0xc001001d, 0xc001001d, 0}, /* TOP_MEM2 */
-    {0xc001001f, 0xc001001f, 0}, /* NB_CFG */
-    {0xc0010055, 0xc0010055, 0}, /* INT_PENDING_MSG */
-    {0xc0010058, 0xc0010058, 0}, /* MMIO_CONF_BASE */
-    {0xc0010061, 0xc0010063, 0}, /* PSTATE_* */
+    {0xc001001a, 0xc001001a, 0},       /* TOP_MEM */
+    {0xc001001d, 0xc001001d, 0},       /* TOP_MEM2 */
+    {0xc001001f, 0xc001001f, 0},       /* NB_CFG */
+    {0xc0010055, 0xc0010055, 0},       /* INT_PENDING_MSG */
+    {0xc0010058, 0xc0010058, 0},       /* MMIO_CONF_BASE */
+    {0xc0010061, 0xc0010063, 0},       /* PSTATE_* */
     {0xc0010064, 0xc001006b, 0},
     {0xc0010111, 0xc0010113, 0},    /* SMBASE, TSEG */
     {0xc0010114, 0xc0010114, 0x18}, /* VM_CR: SVM disabled and locked */

@@ -14,9 +14,18 @@
 
 /* Types of system descriptors (S = 0) */
 enum {
-    DESC_TSS16 = 1, DESC_LDT = 2, DESC_TSS16_BUSY = 3, DESC_CALL16 = 4, DESC_TASK_GATE = 5,
-    DESC_INT16 = 6, DESC_TRAP16 = 7, DESC_TSS32 = 9, DESC_TSS32_BUSY = 11, DESC_CALL32 = 12,
-    DESC_INT32 = 14, DESC_TRAP32 = 15
+    DESC_TSS16 = 1,
+    DESC_LDT = 2,
+    DESC_TSS16_BUSY = 3,
+    DESC_CALL16 = 4,
+    DESC_TASK_GATE = 5,
+    DESC_INT16 = 6,
+    DESC_TRAP16 = 7,
+    DESC_TSS32 = 9,
+    DESC_TSS32_BUSY = 11,
+    DESC_CALL32 = 12,
+    DESC_INT32 = 14,
+    DESC_TRAP32 = 15
 };
 
 struct descriptor {
@@ -28,9 +37,18 @@ struct descriptor {
     uint64_t address; /* linear, of the entry itself */
 };
 
-static inline bool selector_null(uint16_t selector) { return (selector & 0xfffc) == 0; }
-static inline unsigned attr_dpl(uint16_t attr) { return (attr >> 5) & 3; }
-static inline bool attr_present(uint16_t attr) { return attr & SEG_ATTR_P; }
+static inline bool selector_null(uint16_t selector)
+{
+    return (selector & 0xfffc) == 0;
+}
+static inline unsigned attr_dpl(uint16_t attr)
+{
+    return (attr >> 5) & 3;
+}
+static inline bool attr_present(uint16_t attr)
+{
+    return attr & SEG_ATTR_P;
+}
 static inline bool attr_is_code(uint16_t attr)
 {
     return (attr & (SEG_ATTR_S | SEG_ATTR_CODE)) == (SEG_ATTR_S | SEG_ATTR_CODE);
@@ -39,12 +57,18 @@ static inline bool attr_is_writable_data(uint16_t attr)
 {
     return (attr & (SEG_ATTR_S | SEG_ATTR_CODE | SEG_ATTR_RW)) == (SEG_ATTR_S | SEG_ATTR_RW);
 }
-static inline bool attr_is_conforming(uint16_t attr) { return attr & SEG_ATTR_DC; }
+static inline bool attr_is_conforming(uint16_t attr)
+{
+    return attr & SEG_ATTR_DC;
+}
 static inline unsigned attr_system_type(uint16_t attr)
 {
     return attr & SEG_ATTR_S ? 0x100 : attr & SEG_ATTR_TYPE;
 }
-static inline bool long_mode(const struct vcpu *c) { return c->efer & EFER_LMA; }
+static inline bool long_mode(const struct vcpu *c)
+{
+    return c->efer & EFER_LMA;
+}
 static inline bool protected_mode(const struct vcpu *c) /* and not virtual-8086 */
 {
     return (c->mode & (MODE_PE | MODE_VM)) == MODE_PE;

@@ -45,7 +45,7 @@ enum access { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_EXECUTE = 4 };
  * the page of the access's last byte. Any low bit set in a tag makes it miss: that is how MMIO,
  * code pages (for writes), watched pages and A/D updates are sent to the slow path. */
 #define TLB_ENTRIES 1024u
-#define TLB_SLOW 1u
+#define TLB_SLOW    1u
 struct tlb_entry {
     uint64_t read, write, execute; /* linear page address | TLB_SLOW..., ~0 = empty */
     uintptr_t addend;              /* host address = linear address + addend */
@@ -60,13 +60,19 @@ struct x86_fault {
     uint64_t address;  /* #PF: CR2; otherwise 0 */
     uint64_t dr6_bits; /* #DB: bits to set */
 };
-enum fault_kind { FAULT_EXCEPTION, FAULT_SOFTWARE_INT, FAULT_INT3_INTO, FAULT_ICEBP,
-                  FAULT_EXTERNAL, FAULT_NMI,
-                  FAULT_RETRY /* no fault: see vcpu.exit.pending; becomes STOP_RETRY */ };
+enum fault_kind {
+    FAULT_EXCEPTION,
+    FAULT_SOFTWARE_INT,
+    FAULT_INT3_INTO,
+    FAULT_ICEBP,
+    FAULT_EXTERNAL,
+    FAULT_NMI,
+    FAULT_RETRY /* no fault: see vcpu.exit.pending; becomes STOP_RETRY */
+};
 
 /* x87/SSE/AVX/AVX-512 state. What is above a register's supported width is zero. The FXSAVE64
- * image holds x87 state only: its XMM part, pointers and MXCSR are scratch of host code. ES and B of
- * the status word always agree with flags and masks, so loading it never makes the host trap. */
+ * image holds x87 state only: its XMM part, pointers and MXCSR are scratch of host code. ES and B
+ * of the status word always agree with flags and masks: loading it never makes the host trap. */
 struct fpu_state {
     _Alignas(64) uint8_t zmm[32][64];
     struct {
@@ -87,7 +93,7 @@ struct fpu_state {
 
 /* How the CPU reaches the interrupt controllers; filled by the board. Device lock held. */
 struct cpu_wires {
-    int (*acknowledge)(void *ctx); /* INTA: vector, or -1 when nothing is pending any more */
+    int (*acknowledge)(void *ctx);  /* INTA: vector, or -1 when nothing is pending any more */
     uint64_t (*get_tpr)(void *ctx); /* CR8, 0-15 */
     void (*set_tpr)(void *ctx, uint64_t tpr);
     /* Local APIC MSRs (1Bh, 6E0h, 800h-8FFh): 0 or -1 for #GP. */
@@ -99,14 +105,14 @@ struct cpu_wires {
 
 /* vcpu.attention: reasons to leave translated or interpreted code at the next boundary. */
 enum {
-    ATTENTION_INTR = 1 << 0,  /* the INTR line is high (level: stays set while it is) */
+    ATTENTION_INTR = 1 << 0, /* the INTR line is high (level: stays set while it is) */
     ATTENTION_NMI = 1 << 1,
     ATTENTION_RESET = 1 << 2,
     ATTENTION_INIT = 1 << 3,
     ATTENTION_SIPI = 1 << 4,
-    ATTENTION_STOP = 1 << 5,  /* pause, quit or an exit asked for by a device */
-    ATTENTION_BUS = 1 << 6,   /* memory layout changed: flush TLBs, drop decoded blocks */
-    ATTENTION_CODE = 1 << 7,  /* a device wrote to code pages: drop their blocks */
+    ATTENTION_STOP = 1 << 5, /* pause, quit or an exit asked for by a device */
+    ATTENTION_BUS = 1 << 6,  /* memory layout changed: flush TLBs, drop decoded blocks */
+    ATTENTION_CODE = 1 << 7, /* a device wrote to code pages: drop their blocks */
     ATTENTION_A20 = 1 << 8,
     ATTENTION_SMI = 1 << 9,
 };
@@ -117,22 +123,29 @@ enum { SHADOW_STI = 1, SHADOW_MOV_SS = 2, SHADOW_TF_NOW = 4 };
 
 /* vcpu.mode: all that decoding and fast paths depend on; the key of a block with its address. */
 enum {
-    MODE_CODE16 = 0, MODE_CODE32 = 1, MODE_CODE64 = 2, MODE_CODE_MASK = 3,
-    MODE_CPL_SHIFT = 2, MODE_CPL_MASK = 3 << 2,
-    MODE_STACK16 = 0 << 4, MODE_STACK32 = 1 << 4, MODE_STACK64 = 2 << 4, MODE_STACK_MASK = 3 << 4,
+    MODE_CODE16 = 0,
+    MODE_CODE32 = 1,
+    MODE_CODE64 = 2,
+    MODE_CODE_MASK = 3,
+    MODE_CPL_SHIFT = 2,
+    MODE_CPL_MASK = 3 << 2,
+    MODE_STACK16 = 0 << 4,
+    MODE_STACK32 = 1 << 4,
+    MODE_STACK64 = 2 << 4,
+    MODE_STACK_MASK = 3 << 4,
     MODE_PE = 1 << 6,
-    MODE_VM = 1 << 7,    /* virtual-8086 */
-    MODE_LMA = 1 << 8,   /* long mode active (64-bit or compatibility) */
+    MODE_VM = 1 << 7,  /* virtual-8086 */
+    MODE_LMA = 1 << 8, /* long mode active (64-bit or compatibility) */
     MODE_PG = 1 << 9,
-    MODE_TF = 1 << 10,   /* RFLAGS.TF */
+    MODE_TF = 1 << 10,    /* RFLAGS.TF */
     MODE_DEBUG = 1 << 11, /* breakpoints are armed: one instruction at a time */
-    MODE_AC = 1 << 12,   /* alignment checks apply now */
+    MODE_AC = 1 << 12,    /* alignment checks apply now */
 };
 
-struct block_cache; /* interp's decoded blocks (interp/blocks.c) */
-struct host_exec;   /* thunks that run guest instructions on the host (interp/hostexec.c) */
+struct block_cache;    /* interp's decoded blocks (interp/blocks.c) */
+struct host_exec;      /* thunks that run guest instructions on the host (interp/hostexec.c) */
 struct address_spaces; /* TLBs (tlb.c) */
-struct cpu_model;   /* what CPUID says (cpuid.c) */
+struct cpu_model;      /* what CPUID says (cpuid.c) */
 
 struct vcpu {
     /* ---- architectural */
@@ -145,7 +158,7 @@ struct vcpu {
     struct table_register gdtr, idtr;
     uint64_t cr0, cr2, cr3, cr4, xcr0, efer;
     uint64_t pdpte[4]; /* PAE paging: loaded with CR3 */
-    uint64_t dr[8]; /* 4, 5 unused */
+    uint64_t dr[8];    /* 4, 5 unused */
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, mtrr_def_type, mtrr_fixed[11], mtrr_base[16], mtrr_mask[16];
@@ -156,8 +169,8 @@ struct vcpu {
     uint64_t monitor_gpa;
     struct fpu_state fpu;
     uint8_t cpl;
-    uint8_t shadow;      /* SHADOW_*: set by an instruction, for the boundary behind it */
-    bool halted;         /* HLT, MWAIT: waits for an interrupt */
+    uint8_t shadow; /* SHADOW_*: set by an instruction, for the boundary behind it */
+    bool halted;    /* HLT, MWAIT: waits for an interrupt */
     bool nmi_blocked;
     bool wait_for_sipi;
     bool monitor_armed;
@@ -165,18 +178,18 @@ struct vcpu {
 
     /* ---- derived (mode.c) */
     uint32_t mode;
-    uint64_t linear_mask;  /* 0xffffffff outside 64-bit mode */
-    uint64_t a20_mask;     /* ~0 or ~(1 << 20) */
+    uint64_t linear_mask; /* 0xffffffff outside 64-bit mode */
+    uint64_t a20_mask;    /* ~0 or ~(1 << 20) */
     struct segment_cache segc[6];
     struct tlb_entry *tlb; /* TLB_ENTRIES of them: current address space and privilege */
 
     /* ---- engine */
-    uint32_t attention;    /* atomic */
-    uint32_t sleeping;     /* atomic: the vCPU thread waits on `attention` (futex) */
+    uint32_t attention; /* atomic */
+    uint32_t sleeping;  /* atomic: the vCPU thread waits on `attention` (futex) */
     struct x86_fault fault;
-    uint64_t instructions; /* executed since creation */
+    uint64_t instructions;      /* executed since creation */
     uint32_t deliveries_logged; /* number of the next "int" entry in the log */
-    uint64_t insn_limit;   /* leave when instructions reaches it (budget) */
+    uint64_t insn_limit;        /* leave when instructions reaches it (budget) */
     struct block_cache *blocks;
     const struct insn *stopped_at; /* the instruction that ended a run of them (interp/ops.h) */
     /* -d in_asm: told of every block when it is decoded; set by the board, may be NULL. */
@@ -186,7 +199,7 @@ struct vcpu {
     struct address_spaces *spaces;
     const struct cpu_model *model;
     uint64_t tsc_hz;
-    struct { /* STOP_EXIT, STOP_RETRY: what to tell the embedder */
+    struct {        /* STOP_EXIT, STOP_RETRY: what to tell the embedder */
         int reason; /* enum weir_exit_reason */
         uint64_t address, value;
         uint8_t size;
@@ -207,7 +220,10 @@ struct vcpu {
     unsigned index;
 };
 
-static inline uint64_t cpu_rflags(const struct vcpu *c) { return c->flags | c->rflags_rest; }
+static inline uint64_t cpu_rflags(const struct vcpu *c)
+{
+    return c->flags | c->rflags_rest;
+}
 
 /* Wakes the vCPU thread out of HLT (run/control.c). */
 void cpu_attention_wake(struct vcpu *c);

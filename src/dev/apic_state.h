@@ -12,7 +12,9 @@
 /* Order of the register file: 832h-837h as MSRs, 320h-370h as memory. */
 enum apic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
 enum {
-    LVT_REMOTE_IRR = 1 << 14, LVT_LEVEL = 1 << 15, LVT_MASKED = 1 << 16,
+    LVT_REMOTE_IRR = 1 << 14,
+    LVT_LEVEL = 1 << 15,
+    LVT_MASKED = 1 << 16,
 };
 enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_TSC_DEADLINE };
 enum { BASE_BSP = 0x100, BASE_EXTD = 0x400, BASE_ENABLE = 0x800 };
@@ -33,8 +35,8 @@ struct apic {
     uint32_t divide, initial_count;
     uint64_t timer_start_ns; /* when initial_count was written */
     uint64_t tsc_deadline;
-    uint8_t lint[2];    /* pin levels */
-    uint8_t extint;     /* an ExtINT message waits for its INTA */
+    uint8_t lint[2]; /* pin levels */
+    uint8_t extint;  /* an ExtINT message waits for its INTA */
     uint8_t intr_level;
     struct weir_timer timer;
     /* wiring */
@@ -45,8 +47,14 @@ struct apic {
     struct apic_wires wires;
 };
 
-static inline bool apic_hardware_on(const struct apic *a) { return a->base & BASE_ENABLE; }
-static inline bool apic_x2(const struct apic *a) { return a->base & BASE_EXTD; }
+static inline bool apic_hardware_on(const struct apic *a)
+{
+    return a->base & BASE_ENABLE;
+}
+static inline bool apic_x2(const struct apic *a)
+{
+    return a->base & BASE_EXTD;
+}
 static inline unsigned apic_timer_mode(const struct apic *a)
 {
     return a->lvt[LVT_TIMER] >> 17 & 3;

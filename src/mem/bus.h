@@ -21,11 +21,11 @@ struct weir_region {
     uint64_t start, length;
     int priority;
     bool enabled, read_only;
-    uint32_t order;               /* later ones win among equal priorities */
+    uint32_t order;                /* later ones win among equal priorities */
     const struct weir_io_ops *ops; /* I/O, or writes of nothing: NULL for host memory */
     void *ctx;
-    uint8_t *host;  /* RAM-like: address of `start` */
-    uint8_t *tags;  /* RAM-like: one byte per page (see ram.h), or NULL */
+    uint8_t *host; /* RAM-like: address of `start` */
+    uint8_t *tags; /* RAM-like: one byte per page (see ram.h), or NULL */
     char name[32];
     struct weir_region *next;
 };
@@ -58,8 +58,8 @@ void bus_fini(struct bus *bus); /* frees the regions too */
 struct weir_region *bus_map_io(struct bus *bus, uint64_t start, uint64_t length,
                                const struct weir_io_ops *ops, void *ctx, int priority,
                                const char *name);
-struct weir_region *bus_map_memory(struct bus *bus, uint64_t start, uint64_t length,
-                                   void *host, uint8_t *tags, bool read_only, int priority,
+struct weir_region *bus_map_memory(struct bus *bus, uint64_t start, uint64_t length, void *host,
+                                   uint8_t *tags, bool read_only, int priority,
                                    const char *name);
 void bus_unmap(struct weir_region *region);
 /* Several changes in one: the flat view is rebuilt once at the end. Nest freely. */

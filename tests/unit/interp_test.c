@@ -10,7 +10,7 @@
 
 #include "interp_vm.h"
 
-#define CODE 0x1000
+#define CODE  0x1000
 #define STACK 0x80000
 
 static struct interp_vm vm;
@@ -250,10 +250,11 @@ static void instruction_across_pages(void **state)
 /* A random walk of arithmetic, stores, branches; any way of cutting it gives the same end. */
 static void budget_is_exact(void **state)
 {
-    /* 1: add eax, ecx; mov [rdi+rdx*4], eax; inc edx; and edx, 255; test eax, 16; jz 2; xor ecx, eax
-     * 2: inc ecx; jmp 1 */
-    static const char code[] = "\x01\xc8\x89\x04\x97\xff\xc2\x81\xe2\xff\x00\x00\x00\xa9\x10\x00"
-                               "\x00\x00\x74\x02\x31\xc1\xff\xc1\xeb\xe6";
+    /* 1: add eax, ecx; mov [rdi+rdx*4], eax; inc edx; and edx, 255; test eax, 16; jz 2;
+     * xor ecx, eax; 2: inc ecx; jmp 1 */
+    static const char code[] =
+        "\x01\xc8\x89\x04\x97\xff\xc2\x81\xe2\xff\x00\x00\x00\xa9\x10\x00"
+        "\x00\x00\x74\x02\x31\xc1\xff\xc1\xeb\xe6";
     uint64_t end[3][4];
     for (unsigned way = 0; way < 3; way++) {
         struct vcpu *c = start(64);
@@ -339,7 +340,8 @@ static void cache_overflows(void **state)
 {
     struct vcpu *c = start(64);
     /* each 16 bytes: inc eax; 5 x mov ebx,ebx; nop; jmp +0 */
-    static const char unit[] = "\xff\xc0\x89\xdb\x89\xdb\x89\xdb\x89\xdb\x89\xdb\x90\x90\xeb\x00";
+    static const char unit[] =
+        "\xff\xc0\x89\xdb\x89\xdb\x89\xdb\x89\xdb\x89\xdb\x90\x90\xeb\x00";
     uint64_t units = (8 << 20) / 16;
     for (uint64_t k = 0; k < units; k++)
         put(0x400000 + 16 * k, unit, 16);

@@ -67,12 +67,15 @@ const char *command_name_at(const void *ctx, unsigned i);
 void command_usage(struct weir_text *out, const struct command *c);
 
 /* monitor_machine.c, monitor_memory.c, monitor_info.c: the functions of the table. */
+// clang-format off
 #define COMMANDS(X)                                                                            \
     X(help)                                                                                    \
     X(info)                                                                                    \
     X(quit) X(stop) X(cont) X(system_reset) X(system_powerdown) X(nmi) X(sendkey)              \
         X(mouse_move) X(mouse_button) X(screendump) X(screentext) X(change) X(eject) X(log)    \
             X(logfile) X(x) X(xp) X(print) X(i) X(o) X(sum) X(memsave) X(pmemsave) X(flush)
+// clang-format on
+
 #define X(name) void monitor_##name(struct command_call *c);
 COMMANDS(X)
 #undef X

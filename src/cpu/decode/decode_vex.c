@@ -77,7 +77,7 @@ bool decode_evex(struct decoder *d)
         d->b = (uint8_t)(~p0 >> 2 & 8);
         d->r2 = (uint8_t)(~p0 & 16);
     }
-    d->v2 = (uint8_t)(~p2 << 1 & 16);
+    d->v2 = (uint8_t)((~p2 & 8) << 1);
     vex_w_vvvv_pp(d, p1, p1 >> 7);
     i->evex = (p2 & 7) | (p2 >> 4 & 8) | (p2 & 16);
     i->map = p0 & 7;

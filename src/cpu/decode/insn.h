@@ -18,16 +18,16 @@ struct insn;
 /* What an executed instruction asks the loop around it to do next. When an op function runs,
  * vcpu.rip already points behind the instruction. */
 enum weir_stop {
-    STOP_NEXT,     /* go on with the next instruction of the block */
-    STOP_BRANCH,   /* rip was set by a near branch; mode and mappings are unchanged */
+    STOP_NEXT,   /* go on with the next instruction of the block */
+    STOP_BRANCH, /* rip was set by a near branch; mode and mappings are unchanged */
     STOP_BOUNDARY, /* mode, mappings, interrupt flag or shadow may have changed: leave the block */
-    STOP_REPEAT,   /* not finished (REP, or an answer is awaited): rewind rip, leave the block */
-    STOP_FAULT,    /* vcpu.fault is filled: rewind rip and deliver */
-    STOP_TRAP,     /* vcpu.fault is filled, the instruction is complete: deliver with this rip */
-    STOP_HALT,     /* HLT/MWAIT executed: vcpu.halted is set */
-    STOP_TRIPLE,   /* shutdown by triple fault */
-    STOP_EXIT,     /* vcpu.exit is filled: return to the embedder, instruction complete */
-    STOP_RETRY,    /* as STOP_EXIT, but the instruction runs again on re-entry: rewind rip */
+    STOP_REPEAT, /* not finished (REP, or an answer is awaited): rewind rip, leave the block */
+    STOP_FAULT,  /* vcpu.fault is filled: rewind rip and deliver */
+    STOP_TRAP,   /* vcpu.fault is filled, the instruction is complete: deliver with this rip */
+    STOP_HALT,   /* HLT/MWAIT executed: vcpu.halted is set */
+    STOP_TRIPLE, /* shutdown by triple fault */
+    STOP_EXIT,   /* vcpu.exit is filled: return to the embedder, instruction complete */
+    STOP_RETRY,  /* as STOP_EXIT, but the instruction runs again on re-entry: rewind rip */
 };
 
 typedef enum weir_stop insn_fn(struct vcpu *c, const struct insn *i);
@@ -41,7 +41,7 @@ enum op {
 };
 
 #define REG_NONE 0xff
-#define REG_RIP 0x10 /* as a base */
+#define REG_RIP  0x10 /* as a base */
 
 /* insn.prefixes */
 enum {
@@ -73,7 +73,7 @@ struct insn {
     uint16_t op;          /* enum op */
     uint16_t row;         /* index into the optab rows */
     uint16_t prefixes;
-    uint16_t imm2;        /* selector of a far pointer; ENTER's level; second imm8 (EXTRQ) */
+    uint16_t imm2; /* selector of a far pointer; ENTER's level; second imm8 (EXTRQ) */
     uint8_t length;
     uint8_t opsize;       /* operand size attribute in bytes: 1 (byte op), 2, 4, 8 */
     uint8_t addrsize;     /* 2, 4, 8 */

@@ -174,7 +174,7 @@ struct optab_row {
     uint8_t feature;                 /* enum isa_feature */
     uint8_t exception;               /* enum exception_class */
     uint8_t state;                   /* enum state_class */
-    uint8_t element; /* bytes of an element of the modrm.rm operand; 0 = none */
+    uint8_t element;                 /* bytes of an element of the modrm.rm operand; 0 = none */
 };
 
 extern const struct optab_row optab_rows[];
