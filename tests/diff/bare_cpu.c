@@ -108,6 +108,19 @@ struct vcpu *bare_cpu_new(const char *model)
     return c;
 }
 
+void bare_cpu_free(struct vcpu *c)
+{
+    struct fixture *f = (struct fixture *)((char *)c - offsetof(struct fixture, cpu));
+    vcpu_fini(c);
+    bus_fini(&f->mem);
+    bus_fini(&f->io);
+    ram_fini(&f->ram);
+    clock_fini(&f->clock);
+    log_fini(&f->log);
+    pthread_mutex_destroy(&f->lock);
+    free(f);
+}
+
 unsigned bare_cpu_bits(const struct vcpu *c)
 {
     return 16u << (c->mode & MODE_CODE_MASK);

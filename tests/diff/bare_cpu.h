@@ -17,6 +17,7 @@
 #define SCRATCH_END   (SCRATCH + SCRATCH_BYTES - 4096u) /* first unmapped byte */
 
 struct vcpu *bare_cpu_new(const char *model);
+void bare_cpu_free(struct vcpu *c);
 void bare_cpu_mode32(struct vcpu *c); /* flat 32-bit code at CPL 0 */
 void bare_cpu_mode_real(struct vcpu *c);
 unsigned bare_cpu_bits(const struct vcpu *c); /* 16, 32, 64 */

@@ -435,6 +435,7 @@ static void test_models(void **state)
     EXPECT_FAULT(c, VEC_UD, PADDB_MM);
     EXPECT_FAULT(c, VEC_UD, ADDPS);
     EXPECT_FAULT(c, VEC_UD, 0xdb, 0xf1); /* fcomi */
+    bare_cpu_free(c);
     c = bare_cpu_new("pentium3");
     bare_cpu_mode32(c);
     fpu_x87_init(c);
@@ -443,6 +444,7 @@ static void test_models(void **state)
     EXPECT_NEXT(c, 0xdb, 0xf1);
     EXPECT_FAULT(c, VEC_UD, ADDPD);
     EXPECT_FAULT(c, VEC_UD, VADDPS);
+    bare_cpu_free(c);
 }
 
 static void test_registers(void **state)
@@ -475,6 +477,12 @@ static int setup(void **state)
     return 0;
 }
 
+static int teardown(void **state)
+{
+    bare_cpu_free(shared);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -495,5 +503,5 @@ int main(void)
         cmocka_unit_test(test_models),
         cmocka_unit_test(test_registers),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -305,5 +305,6 @@ int main(int argc, char **argv)
         if (op_table[op].class == CLASS_INT)
             printf("%8lu %s\n", runs[op], op_name(op));
     printf("%lu compared, %lu different\n", compared, different);
+    bare_cpu_free(cpu);
     return different || compared < attempts / 20;
 }

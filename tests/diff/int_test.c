@@ -326,5 +326,8 @@ int main(int argc, char **argv)
     t.instance.scratch = malloc(MEMORY_BYTES);
     run_all(&t, only);
     printf("%lu cases, %lu of them faults, %u failures\n", t.compared, t.faults, t.failures);
+    bare_cpu_free(t.cpu[0]);
+    bare_cpu_free(t.cpu[1]);
+    free(t.instance.scratch);
     return t.failures != 0;
 }

@@ -110,5 +110,7 @@ int main(int argc, char **argv)
         faults += bare_cpu_run(c, bytes, i.length) == STOP_FAULT;
     }
     printf("%lu instructions, %lu faults\n", executed, faults);
+    for (unsigned n = 0; n < 3; n++)
+        bare_cpu_free(cpus[n]);
     return executed < attempts / 20;
 }

@@ -617,5 +617,6 @@ int main(int argc, char **argv)
         failures += run_row(n, &options, &cases) != 0;
     }
     printf("%u rows, %u cases, %u rows differ\n", rows, cases, failures);
+    bare_cpu_free(cpu);
     return failures != 0;
 }
