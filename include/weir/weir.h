@@ -118,6 +118,12 @@ struct weir_config {
     weir_log_fn *log;     /* may be NULL */
     void *log_ctx;
     bool screen_on_serial; /* -nographic: the BIOS's text output goes to serial port 0 too */
+    /* -icount: virtual time is the number of executed instructions shifted left by this, 0-10, so
+     * that two runs with the same input are the same; -1 (default): the host's time. Instructions
+     * that give random numbers are not offered then, and the RTC starts at a fixed date. */
+    int icount_shift;
+    bool icount_sleep;  /* HLT waits for the next timer in real time; else time jumps there */
+    int64_t rtc_base_s; /* seconds since 1970 instead of the host's UTC; 0 = not given */
 };
 
 /* Fills in defaults. `size` is the caller's sizeof(struct weir_config). */

@@ -6,9 +6,11 @@
 #include "api/api.h"
 #include "board/board.h"
 #include "board/device.h"
+#include "cpu/icount.h"
 #include "debug/trace.h"
 #include "run/run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +39,7 @@ void weir_config_init(struct weir_config *config, size_t size)
         .accel = "interp",
         .vga = "std",
         .boot_order = "cda",
+        .icount_shift = -1,
     };
     memset(config, 0, size);
     memcpy(config, &defaults, size < sizeof(defaults) ? size : sizeof(defaults));
@@ -82,6 +85,9 @@ static int check_config(struct weir *vm)
     if (!is(c->accel, "interp"))
         return err_set(&vm->err, WEIR_EUNSUPPORTED, "accelerator '%s': use interp",
                        c->accel ? c->accel : "");
+    if (c->icount_shift < -1 || c->icount_shift > ICOUNT_SHIFT_MAX)
+        return err_set(&vm->err, WEIR_ERANGE, "icount shift %d: use 0 to %d", c->icount_shift,
+                       ICOUNT_SHIFT_MAX);
     if (!is(c->machine, "pc") && !is(c->machine, "none"))
         return err_set(&vm->err, WEIR_EUNSUPPORTED, "machine '%s': use pc or none",
                        c->machine ? c->machine : "");
@@ -121,7 +127,16 @@ static int build_cpu(struct weir *vm)
     c->trace_block = trace_block;
     c->tsc_hz = 1000000000;
     c->a20_mask = ~0ull;
-    return vcpu_init(c, vm->config.cpu, &vm->err);
+    c->icount = vm->config.icount_shift >= 0;
+    c->icount_shift = c->icount ? (uint8_t)vm->config.icount_shift : 0;
+    vm->timers_run_ns = CLOCK_NEVER;
+    if (!c->icount)
+        return vcpu_init(c, vm->config.cpu, &vm->err);
+    char model[512];
+    if (snprintf(model, sizeof(model), "%s,-rdrand,-rdseed", vm->config.cpu) >=
+        (int)sizeof(model))
+        return err_set(&vm->err, WEIR_EINVAL, "CPU model: too long");
+    return vcpu_init(c, model, &vm->err);
 }
 
 static int build(struct weir *vm, const struct weir_config *config)
@@ -130,7 +145,8 @@ static int build(struct weir *vm, const struct weir_config *config)
     if (rc < 0 || (rc = check_config(vm)) < 0 || (rc = run_init(vm)) < 0)
         return rc;
     vm->has_locks = true;
-    if ((rc = clock_init(&vm->clock, CLOCK_HOST)) < 0 ||
+    if ((rc = clock_init(&vm->clock, vm->config.icount_shift < 0 ? CLOCK_HOST : CLOCK_MANUAL)) <
+            0 ||
         (rc = bus_init(&vm->mem, "memory", (1ull << 52) - 1)) < 0 ||
         (rc = bus_init(&vm->io, "io", 0xffff)) < 0)
         return err_set(&vm->err, WEIR_ENOMEM, "out of memory");
@@ -140,7 +156,11 @@ static int build(struct weir *vm, const struct weir_config *config)
     pthread_mutex_lock(&vm->device_lock);
     rc = board_build(vm);
     pthread_mutex_unlock(&vm->device_lock);
-    return rc < 0 ? rc : io_loop_start(&vm->loop, &vm->clock, &vm->device_lock, &vm->err);
+    if (rc == 0)
+        rc = io_loop_start(&vm->loop, &vm->clock, &vm->device_lock, &vm->err);
+    if (rc == 0)
+        run_connect_timers(vm);
+    return rc;
 }
 
 int weir_create(const struct weir_config *config, weir **out)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-static uint64_t host_ns(void)
+uint64_t clock_host_ns(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -44,7 +44,7 @@ uint64_t clock_now_ns(const struct clock *clock)
             continue;
         if (clock->mode == CLOCK_MANUAL || !running)
             return base;
-        return base + (host_ns() - host_base);
+        return base + (clock_host_ns() - host_base);
     }
 }
 
@@ -52,7 +52,8 @@ static void set_time(struct clock *clock, uint64_t now_ns, bool running)
 {
     __atomic_fetch_add(&clock->sequence, 1, __ATOMIC_ACQ_REL);
     __atomic_store_n(&clock->base_ns, now_ns, __ATOMIC_RELAXED);
-    __atomic_store_n(&clock->host_base_ns, host_ns(), __ATOMIC_RELAXED);
+    if (clock->mode == CLOCK_HOST)
+        __atomic_store_n(&clock->host_base_ns, clock_host_ns(), __ATOMIC_RELAXED);
     __atomic_store_n(&clock->running, running, __ATOMIC_RELAXED);
     __atomic_fetch_add(&clock->sequence, 1, __ATOMIC_RELEASE);
 }
@@ -74,6 +75,12 @@ void clock_stop(struct clock *clock)
 void clock_advance(struct clock *clock, uint64_t delta_ns)
 {
     set_time(clock, clock->base_ns + delta_ns, clock->running);
+}
+
+void clock_set(struct clock *clock, uint64_t now_ns)
+{
+    if (now_ns != clock->base_ns)
+        set_time(clock, now_ns, clock->running);
 }
 
 uint64_t clock_deadline_ns(const struct clock *clock)

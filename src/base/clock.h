@@ -3,7 +3,8 @@
  * clock.h - the virtual clock of a VM and the timers that hang on it.
  *
  * HOST: follows the host's monotonic clock while running, stands still while stopped.
- * MANUAL: moves only by clock_advance (device tests, later: instruction counting).
+ * MANUAL: moves only by clock_advance and clock_set (instruction counting, see cpu/icount.h; device
+ * tests). Then whoever moves it runs the timers too, and it is one thread.
  *
  * Reading the time is lock-free for any thread. Timers are touched only with the VM's device lock
  * held. `rearmed` is called (device lock held) when the earliest deadline moved forward, so that
@@ -31,10 +32,12 @@ struct clock {
 
 int clock_init(struct clock *clock, enum clock_mode mode);
 void clock_fini(struct clock *clock);
+uint64_t clock_host_ns(void); /* CLOCK_MONOTONIC */
 uint64_t clock_now_ns(const struct clock *clock);
 void clock_start(struct clock *clock);
 void clock_stop(struct clock *clock);
 void clock_advance(struct clock *clock, uint64_t delta_ns); /* MANUAL only; runs no timer */
+void clock_set(struct clock *clock, uint64_t now_ns);       /* same */
 /* Earliest deadline, CLOCK_NEVER if none. */
 uint64_t clock_deadline_ns(const struct clock *clock);
 /* Fires all timers that are due, in order of deadline; returns how many. */

@@ -77,6 +77,9 @@ struct weir {
     /* run control (src/run) */
     pthread_mutex_t run_lock;
     pthread_cond_t run_changed;
+    uint64_t budget_end;    /* of the current weir_run, as cpu.instructions */
+    uint64_t timers_run_ns; /* -icount: timers due by then have fired */
+    bool alone;             /* lock-step: no person, no program outside */
     bool running, paused, quit, reset_wanted, reset_exits, unclaimed_exits;
     bool shutdown_wanted, debug_exit_wanted, reset_from_guest;
     int debug_exit_status;

@@ -12,6 +12,7 @@
 #include "board/device.h"
 #include "board/firmware.h"
 #include "cpu/cpuid.h"
+#include "cpu/icount.h"
 #include "dev/chips.h"
 #include "dev/fw_cfg.h"
 #include "dev/pci_board.h"
@@ -194,11 +195,14 @@ int board_build(struct weir *vm)
     int rc = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(parts) && rc == 0; i++)
         rc = make(vm, parts[i].cls, NULL, parts[i].member);
-    char offset[48];
-    snprintf(offset, sizeof(offset), "base-offset=%llu",
+    char time[96];
+    int64_t base = vm->config.rtc_base_s;
+    if (!base && vm->config.icount_shift >= 0)
+        base = ICOUNT_RTC_BASE_S;
+    snprintf(time, sizeof(time), "base=%llu,base-offset=%llu", (unsigned long long)base,
              (unsigned long long)vm->config.rtc_offset_s);
     if (rc == 0)
-        rc = make(vm, &rtc_146818_class, offset, 0);
+        rc = make(vm, &rtc_146818_class, time, 0);
     if (rc == 0 && strcmp(vm->config.vga, "none"))
         rc = make(vm, &vga_class, NULL, offsetof(struct weir, vga));
     if (rc == 0)

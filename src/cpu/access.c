@@ -5,6 +5,7 @@
  * only then is memory touched.
  */
 #include "cpu/access.h"
+#include "cpu/icount.h"
 #include "cpu/seg.h"
 #include "cpu/tlb.h"
 
@@ -119,6 +120,7 @@ static void piece_read(struct vcpu *c, const struct piece *p, uint8_t *out)
         memcpy(out, p->host, p->length);
         return;
     }
+    cpu_outside(c);
     pthread_mutex_lock(c->device_lock);
     for (uint32_t done = 0; done < p->length;) {
         unsigned step = bus_step(p->length - done);
@@ -138,6 +140,7 @@ static void piece_write(struct vcpu *c, const struct piece *p, const uint8_t *in
             blocks_invalidate(c, p->gpa, p->length);
         return;
     }
+    cpu_outside(c);
     pthread_mutex_lock(c->device_lock);
     for (uint32_t done = 0; done < p->length;) {
         unsigned step = bus_step(p->length - done);
@@ -420,6 +423,7 @@ static bool fetch_page(struct vcpu *c, uint64_t linear, uint8_t *bytes, unsigned
     }
     /* A device's registers: byte by byte, so that nothing behind the instruction is touched
      * more than needed is not possible here; code in MMIO is a guest's mistake. */
+    cpu_outside(c);
     pthread_mutex_lock(c->device_lock);
     for (unsigned k = 0; k < size; k++)
         bytes[k] = (uint8_t)bus_read(c->mem, *gpa + k, 1);

@@ -5,6 +5,7 @@
  */
 #include "cpu/control.h"
 #include "cpu/cpuid.h"
+#include "cpu/icount.h"
 #include "cpu/seg.h"
 #include "cpu/tlb.h"
 
@@ -133,6 +134,7 @@ static enum weir_stop cr8_write(struct vcpu *c, uint64_t value)
     if (value >> 4)
         return raise_gp0(c);
     if (c->wires.set_tpr) {
+        cpu_outside(c);
         pthread_mutex_lock(c->device_lock);
         c->wires.set_tpr(c->wires.ctx, value);
         pthread_mutex_unlock(c->device_lock);
@@ -173,6 +175,7 @@ uint64_t cr_read(struct vcpu *c, unsigned n)
         return c->cr4;
     case 8:
         if (c->wires.get_tpr) {
+            cpu_outside(c);
             pthread_mutex_lock(c->device_lock);
             tpr = c->wires.get_tpr(c->wires.ctx);
             pthread_mutex_unlock(c->device_lock);
@@ -254,7 +257,7 @@ uint64_t dr_read(const struct vcpu *c, unsigned n)
 
 static uint64_t tsc_raw(const struct vcpu *c)
 {
-    return muldiv64(clock_now_ns(c->clock), c->tsc_hz, 1000000000);
+    return muldiv64(cpu_now_ns(c), c->tsc_hz, 1000000000);
 }
 
 uint64_t cpu_tsc(const struct vcpu *c)

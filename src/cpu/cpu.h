@@ -105,8 +105,9 @@ void blocks_flush(struct vcpu *c);
 void blocks_invalidate(struct vcpu *c, uint64_t gpa, uint64_t length);
 
 /* ---- interp/interp.c ---- */
-/* Runs until attention, insn_limit or a stop other than NEXT/BRANCH/BOUNDARY. rip is already
- * rewound where the stop says so. STOP_BOUNDARY/BRANCH = look at attention and come again. */
+/* Runs until attention, insn_limit (exactly, unless soft) or a stop other than
+ * NEXT/BRANCH/BOUNDARY. rip is already rewound where the stop says so. STOP_BOUNDARY/BRANCH = look
+ * at attention and come again. */
 enum weir_stop interp_run(struct vcpu *c);
 
 /* ---- interp/hostexec.c, fpu.c ---- */

@@ -8,6 +8,7 @@
  */
 #include "cpu/control.h"
 #include "cpu/cpuid.h"
+#include "cpu/icount.h"
 #include "cpu/tlb.h"
 
 enum { MSR_RO = 1, MSR_CANONICAL = 2, MSR_32BIT = 4 };
@@ -110,6 +111,7 @@ static bool apic_access(struct vcpu *c, uint32_t msr, uint64_t *value, bool writ
 {
     if (!(write ? (void *)c->wires.apic_msr_write : (void *)c->wires.apic_msr_read))
         return false;
+    cpu_outside(c);
     pthread_mutex_lock(c->device_lock);
     int rc = write ? c->wires.apic_msr_write(c->wires.ctx, msr, *value)
                    : c->wires.apic_msr_read(c->wires.ctx, msr, value);

@@ -189,7 +189,12 @@ struct vcpu {
     struct x86_fault fault;
     uint64_t instructions;      /* executed since creation */
     uint32_t deliveries_logged; /* number of the next "int" entry in the log */
-    uint64_t insn_limit;        /* leave when instructions reaches it (budget) */
+    uint64_t insn_limit;        /* leave when instructions reaches it (budget, timer) */
+    bool insn_limit_soft; /* leave before a block that would pass the limit, if any was run */
+    /* -icount (icount.h): time is base + (instructions << shift). */
+    bool icount;
+    uint8_t icount_shift;
+    uint64_t icount_base_ns; /* idle time that was skipped */
     struct block_cache *blocks;
     const struct insn *stopped_at; /* the instruction that ended a run of them (interp/ops.h) */
     /* -d in_asm: told of every block when it is decoded; set by the board, may be NULL. */

@@ -12,6 +12,7 @@
 #include "board/device.h"
 #include "dev/machine_hooks.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,16 +24,24 @@ void cpu_attention_wake(struct vcpu *c)
     syscall(SYS_futex, &c->attention, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-void run_wait(struct vcpu *c)
+uint64_t run_wait(struct vcpu *c, uint64_t limit_ns)
 {
+    struct timespec limit = {.tv_sec = (time_t)(limit_ns / 1000000000u),
+                             .tv_nsec = (long)(limit_ns % 1000000000u)};
+    uint64_t start = clock_host_ns();
+    bool timed_out = false;
     __atomic_store_n(&c->sleeping, 1, __ATOMIC_SEQ_CST);
     uint32_t seen = __atomic_load_n(&c->attention, __ATOMIC_SEQ_CST);
     bool due = (seen & ~(uint32_t)(ATTENTION_INTR | ATTENTION_NMI)) ||
                ((seen & ATTENTION_INTR) && interrupt_window(c)) ||
                ((seen & ATTENTION_NMI) && !c->nmi_blocked);
     if (!due)
-        syscall(SYS_futex, &c->attention, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        timed_out = syscall(SYS_futex, &c->attention, FUTEX_WAIT_PRIVATE, seen,
+                            limit_ns == UINT64_MAX ? NULL : &limit, NULL, 0) < 0 &&
+                    errno == ETIMEDOUT;
     __atomic_store_n(&c->sleeping, 0, __ATOMIC_SEQ_CST);
+    uint64_t waited = clock_host_ns() - start;
+    return timed_out || waited > limit_ns ? limit_ns : waited;
 }
 
 /* ---- wishes ---- */
@@ -330,7 +339,17 @@ static void set_clock(struct weir *vm, bool running)
     else
         clock_stop(&vm->clock);
     pthread_mutex_unlock(&vm->device_lock);
-    io_loop_wake(&vm->loop);
+    if (vm->clock.mode == CLOCK_HOST)
+        io_loop_wake(&vm->loop);
+}
+
+/* -icount: a timer was armed. The vCPU thread looks again behind whatever it does there; when it
+ * was somebody else, it must be told. */
+static void timer_armed(void *ctx)
+{
+    struct weir *vm = ctx;
+    if (vm->running && !pthread_equal(vm->run_thread, pthread_self()))
+        cpu_attention(&vm->cpu, ATTENTION_STOP);
 }
 
 int weir_run(weir_vcpu *cpu, uint64_t budget_instructions, struct weir_exit *exit)
@@ -376,6 +395,16 @@ void run_connect(struct weir *vm)
     vm->mem.unclaimed = unclaimed_memory;
     vm->io.unclaimed = unclaimed_port;
     vm->mem.unclaimed_ctx = vm->io.unclaimed_ctx = vm;
+}
+
+void run_connect_timers(struct weir *vm)
+{
+    pthread_mutex_lock(&vm->device_lock);
+    if (vm->cpu.icount) {
+        vm->clock.rearmed = timer_armed;
+        vm->clock.ctx = vm;
+    }
+    pthread_mutex_unlock(&vm->device_lock);
 }
 
 void run_fini(struct weir *vm)

@@ -4,6 +4,7 @@
  * attention, run code until it stops, turn the stop into an exit or go on. The only place that
  * knows both the engine's stops and the embedder's exits.
  */
+#include "cpu/icount.h"
 #include "run/run.h"
 
 #include <string.h>
@@ -22,6 +23,18 @@ static enum weir_stop take_interrupt(struct weir *vm, struct vcpu *c, uint32_t a
     return vector < 0 ? STOP_NEXT : interrupt_deliver(c, (unsigned)vector, false);
 }
 
+/* Nothing in the machine can end this halt, nobody outside is there to do it. */
+static bool is_dead(struct weir *vm, const struct vcpu *c)
+{
+    if (!c->wires.acknowledge) /* nor are there interrupt controllers */
+        return true;
+    uint32_t attention = __atomic_load_n(&c->attention, __ATOMIC_ACQUIRE);
+    if (!vm->alone || (attention & ~(uint32_t)ATTENTION_INTR))
+        return false;
+    return !(c->rflags_rest & FLAG_IF) ||
+           (!attention && clock_deadline_ns(&vm->clock) == CLOCK_NEVER);
+}
+
 /* A stop that ends weir_run: fills *exit. */
 static bool leave(struct weir *vm, struct vcpu *c, enum weir_stop stop, struct weir_exit *exit)
 {
@@ -37,7 +50,7 @@ static bool leave(struct weir *vm, struct vcpu *c, enum weir_stop stop, struct w
         return exit->status < 0;
     case STOP_HALT:
         exit->reason = WEIR_EXIT_HALT;
-        return !c->wires.acknowledge; /* with interrupt controllers it can be woken */
+        return is_dead(vm, c);
     case STOP_EXIT:
     case STOP_RETRY:
         exit->reason = (enum weir_exit_reason)c->exit.reason;
@@ -53,10 +66,52 @@ static bool leave(struct weir *vm, struct vcpu *c, enum weir_stop stop, struct w
     }
 }
 
+/* -icount: fires what is due and makes the next timer end the engine's run. Once per point in
+ * time: a timer that re-arms itself for the past must not keep the guest from its next
+ * instruction, and stopping and going on at a point must not change what happens there. */
+static void run_timers(struct weir *vm, struct vcpu *c)
+{
+    uint64_t now = icount_now_ns(c);
+    pthread_mutex_lock(&vm->device_lock);
+    clock_set(&vm->clock, now);
+    if (now != vm->timers_run_ns)
+        clock_run_due(&vm->clock);
+    vm->timers_run_ns = now;
+    uint64_t due = icount_at(c, clock_deadline_ns(&vm->clock));
+    pthread_mutex_unlock(&vm->device_lock);
+    if (due <= c->instructions)
+        due = c->instructions + 1;
+    if (due < c->insn_limit)
+        c->insn_limit = due;
+}
+
+/* The vCPU is halted: time passes until the next timer or until somebody asks for attention. */
+static void idle(struct weir *vm, struct vcpu *c)
+{
+    if (!c->icount) {
+        run_wait(c, UINT64_MAX);
+        return;
+    }
+    pthread_mutex_lock(&vm->device_lock);
+    uint64_t now = icount_now_ns(c), deadline = clock_deadline_ns(&vm->clock);
+    pthread_mutex_unlock(&vm->device_lock);
+    uint64_t left = deadline > now ? deadline - now : 1ull << c->icount_shift;
+    if (deadline == CLOCK_NEVER)
+        run_wait(c, UINT64_MAX);
+    else if (!vm->config.icount_sleep)
+        c->icount_base_ns += left;
+    else
+        c->icount_base_ns += run_wait(c, left);
+}
+
 static void dispatch(struct weir *vm, struct vcpu *c, struct weir_exit *exit)
 {
+    uint64_t first = c->instructions;
     for (;;) {
         enum weir_stop stop = STOP_NEXT;
+        c->insn_limit = vm->budget_end;
+        if (c->icount)
+            run_timers(vm, c);
         uint32_t attention = __atomic_load_n(&c->attention, __ATOMIC_ACQUIRE);
         if (attention & ~(uint32_t)(ATTENTION_INTR | ATTENTION_NMI))
             if (run_take_requests(vm, exit))
@@ -66,10 +121,12 @@ static void dispatch(struct weir *vm, struct vcpu *c, struct weir_exit *exit)
         if (stop == STOP_NEXT && c->halted) {
             if (leave(vm, c, STOP_HALT, exit))
                 return;
-            run_wait(c);
+            idle(vm, c);
             continue;
         }
-        if (stop == STOP_NEXT && c->instructions >= c->insn_limit) {
+        bool spent = c->instructions >= vm->budget_end ||
+                     (c->insn_limit_soft && c->instructions != first);
+        if (stop == STOP_NEXT && spent) {
             exit->reason = WEIR_EXIT_BUDGET;
             return;
         }
@@ -87,10 +144,8 @@ static enum weir_stop answer_read(struct weir *vm, struct vcpu *c, const struct 
     vm->answers[vm->answer_count++] = exit->access.value;
     vm->answer_next = 0;
     c->exit.pending = false;
-    uint64_t limit = c->insn_limit;
     c->insn_limit = c->instructions + 1;
     enum weir_stop stop = interp_run(c);
-    c->insn_limit = limit;
     if (stop != STOP_RETRY)
         vm->answer_count = 0;
     return stop;
@@ -103,7 +158,7 @@ void run_loop(struct weir *vm, uint64_t budget, struct weir_exit *exit)
     bool answered = c->exit.pending && !c->exit.is_write;
     struct weir_exit asked = *exit;
     memset(exit, 0, sizeof(*exit));
-    c->insn_limit = budget && budget < UINT64_MAX - before ? before + budget : UINT64_MAX;
+    vm->budget_end = budget && budget < UINT64_MAX - before ? before + budget : UINT64_MAX;
     if (answered) {
         enum weir_stop stop = answer_read(vm, c, &asked);
         if (!leave(vm, c, stop, exit))

@@ -6,8 +6,9 @@
 #include "board/machine.h"
 
 /* control.c */
-int run_init(struct weir *vm);     /* locks; fails without leaving anything behind */
-void run_connect(struct weir *vm); /* hooks of the buses, once they exist */
+int run_init(struct weir *vm);            /* locks; fails without leaving anything behind */
+void run_connect(struct weir *vm);        /* hooks of the buses, once they exist */
+void run_connect_timers(struct weir *vm); /* once the I/O thread runs */
 void run_fini(struct weir *vm);
 /* Puts everything into its power-on state and loads what boots; vCPU stopped or its own thread.
  */
@@ -18,7 +19,8 @@ void run_emit(struct weir *vm, enum weir_machine_event event, bool from_guest);
 bool run_take_requests(struct weir *vm, struct weir_exit *exit);
 /* dispatch.c: runs until an exit; *exit holds the previous one on entry (answers to reads). */
 void run_loop(struct weir *vm, uint64_t budget, struct weir_exit *exit);
-/* Waits until something happens; returns with attention set. */
-void run_wait(struct vcpu *c);
+/* Waits until attention is set, at most for the given time (UINT64_MAX: without end). Returns how
+ * long it was, exactly `limit_ns` if nothing happened. */
+uint64_t run_wait(struct vcpu *c, uint64_t limit_ns);
 
 #endif

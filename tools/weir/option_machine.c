@@ -244,12 +244,15 @@ enum parse_result option_rtc(struct options *o, const char *name, const char *ar
     if (fix && strcmp(fix, "none"))
         return option_fail(o, "-rtc: driftfix=%s: only none is possible", fix);
     if (!base || !strcmp(base, "utc")) {
-        o->config.rtc_offset_s = 0;
+        o->config.rtc_offset_s = o->config.rtc_base_s = 0;
     } else if (!strcmp(base, "localtime")) {
         localtime_r(&now, &tm);
+        o->config.rtc_base_s = 0;
         o->config.rtc_offset_s = tm.tm_gmtoff;
     } else if (parse_date(base, &tm)) {
-        o->config.rtc_offset_s = (int64_t)timegm(&tm) - (int64_t)now;
+        int64_t seconds = (int64_t)timegm(&tm);
+        o->config.rtc_base_s = seconds > 0 ? seconds : 0;
+        o->config.rtc_offset_s = seconds > 0 ? 0 : seconds - (int64_t)now;
     } else {
         return option_fail(o,
                            "-rtc: base=%s: use utc, localtime, 2024-01-31 or "

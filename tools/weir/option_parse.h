@@ -38,6 +38,8 @@ OPTION(option_chardev);
 OPTION(option_mon);
 OPTION(option_debugcon);
 OPTION(option_echr);
+/* option_icount.c */
+OPTION(option_icount);
 /* option_log.c */
 OPTION(option_log_items);
 OPTION(option_log_file);

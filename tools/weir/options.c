@@ -26,6 +26,9 @@ const struct option option_table[] = {
     {"cpu", "MODEL[,+FLAG][,-FLAG]", "CPU model and features (default host); help lists them",
      option_cpu, S},
     {"accel", "NAME", "how the CPU is executed: interp; help lists them", option_accel, S},
+    {"icount", "[shift=]N[,sleep=on|off]",
+     "deterministic time: 2^N ns (N 0 to 10) for each executed instruction; sleep=off: an idle CPU "
+     "skips to the next timer instead of waiting", option_icount, S},
     {"smp", "[cpus=]N", "number of CPUs (1 for now)", option_smp, S},
     {"m", "[size=]SIZE", "RAM; MiB, or with a suffix k, M, G (default 128M)", option_memory, S},
     {"name", "NAME", "name of the guest, shown by `info name` and SMBIOS", option_name, S},

@@ -109,17 +109,32 @@ static enum weir_stop end_of_block(struct vcpu *c, const struct insn *i)
     return STOP_BRANCH;
 }
 
-void blocks_leave(struct vcpu *c)
+/* Index of the instruction behind the one being executed, by rip; count + 1 if rip has moved: then
+ * it is the block's last. */
+static unsigned next_index(const struct vcpu *c, const struct block *b)
 {
-    struct block *b = c->blocks->running;
-    if (!b)
-        return;
     uint64_t linear = c->segc[SEG_CS].base + c->rip;
     unsigned behind = (unsigned)(linear - b->gpa) & 0xfff, at = 0, n = 0;
     while (n < b->count && at < behind)
         at += b->insns[n++].length;
-    if (at != behind)
-        return; /* rip has moved: the block ends by itself */
+    return at == behind ? n : b->count + 1u;
+}
+
+uint64_t blocks_position(const struct vcpu *c)
+{
+    const struct block *b = c->blocks ? c->blocks->running : NULL;
+    if (!b)
+        return c->instructions;
+    unsigned n = next_index(c, b);
+    return c->instructions + (n > b->count ? b->count : n) - 1;
+}
+
+void blocks_leave(struct vcpu *c)
+{
+    struct block *b = c->blocks ? c->blocks->running : NULL;
+    unsigned n = b ? next_index(c, b) : 0;
+    if (!b || n > b->count)
+        return;
     blocks_unpatch(c);
     c->blocks->left = &b->insns[n];
     c->blocks->left_exec = b->insns[n].exec;

@@ -66,6 +66,8 @@ struct block *blocks_at(struct vcpu *c, uint64_t linear);
 
 /* Makes the fast loop stop behind the current instruction. */
 void blocks_leave(struct vcpu *c);
+/* Instructions completed before the one that is being executed. */
+uint64_t blocks_position(const struct vcpu *c);
 /* Takes back the patch of blocks_leave. */
 void blocks_unpatch(struct vcpu *c);
 

@@ -7,6 +7,7 @@
 
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
+#include "cpu/icount.h"
 #include "cpu/decode/optab.h"
 
 /* ---- reset ---- */
@@ -39,6 +40,7 @@ static void ferr_set(struct vcpu *c, bool level)
     c->fpu.ferr = level;
     if (!c->wires.ferr)
         return;
+    cpu_outside(c);
     if (c->device_lock)
         pthread_mutex_lock(c->device_lock);
     c->wires.ferr(c->wires.ctx, level);

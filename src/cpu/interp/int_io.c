@@ -8,6 +8,7 @@
  * Devices may raise interrupts, move memory or stop the machine, so a block ends behind a port
  * access if anything is pending.
  */
+#include "cpu/icount.h"
 #include "cpu/interp/operands.h"
 
 /* 64-bit operand size is 32 for ports. */
@@ -18,6 +19,7 @@ static unsigned port_size(const struct insn *i)
 
 static uint64_t port_read(struct vcpu *c, unsigned port, unsigned size)
 {
+    cpu_outside(c);
     pthread_mutex_lock(c->device_lock);
     uint64_t v = bus_read(c->io, port, size);
     pthread_mutex_unlock(c->device_lock);
@@ -25,6 +27,7 @@ static uint64_t port_read(struct vcpu *c, unsigned port, unsigned size)
 }
 static void port_write(struct vcpu *c, unsigned port, unsigned size, uint64_t v)
 {
+    cpu_outside(c);
     pthread_mutex_lock(c->device_lock);
     bus_write(c->io, port, v, size);
     pthread_mutex_unlock(c->device_lock);

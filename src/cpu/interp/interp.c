@@ -153,12 +153,13 @@ static enum weir_stop run_blocks(struct vcpu *c)
     struct block_cache *blocks = c->blocks;
     uint64_t linear = linear_rip(c);
     struct block *b = jump_lookup(c, linear);
+    uint64_t first = c->instructions;
     for (;;) {
         uint64_t left = c->insn_limit - c->instructions;
         if (UNLIKELY(!b))
-            return left ? exception_deliver(c) : STOP_BOUNDARY;
+            return exception_deliver(c);
         if (UNLIKELY(left < b->count || beyond_limit(c, b->bytes)))
-            return left ? step(c) : STOP_BOUNDARY;
+            return c->insn_limit_soft && c->instructions != first ? STOP_BOUNDARY : step(c);
         if (UNLIKELY(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)))
             trace(c, b, linear);
         blocks->running = b;
@@ -170,7 +171,8 @@ static enum weir_stop run_blocks(struct vcpu *c)
         if (UNLIKELY(stop != STOP_BRANCH))
             return settle(c, i, stop);
         c->instructions++;
-        if (attention_due(c))
+        /* Nothing is fetched behind the limit: a walk of the page tables would show. */
+        if (attention_due(c) || UNLIKELY(c->instructions >= c->insn_limit))
             return STOP_BOUNDARY;
         b = next_block(c, b, &linear);
     }
@@ -183,7 +185,7 @@ enum weir_stop interp_run(struct vcpu *c)
         stop = must_step(c) ? step(c) : run_blocks(c);
         if (stop > STOP_REPEAT)
             return stop;
-        if (attention_due(c))
+        if (attention_due(c) || c->insn_limit_soft)
             break;
     }
     return STOP_BOUNDARY;
