@@ -2,9 +2,11 @@
 /*
  * guest_speed.c - how fast guests run, through the library as an embedder would.
  *
- *   guest_speed loop integer|memory      one line: millions of guest instructions per second
- *   guest_speed boot VMLINUZ INITRD      boots to "init reached"; prints seconds, instructions,
- *                                        and memory of the process besides guest RAM in KiB
+ *   guest_speed [-a ACCEL] loop integer|memory
+ *       one line: millions of guest instructions per second
+ *   guest_speed [-a ACCEL] boot VMLINUZ INITRD
+ *       boots to "init reached"; prints seconds, instructions, and memory of the process besides
+ *       guest RAM in KiB
  */
 #include <stdio.h>
 #include <string.h>
@@ -26,11 +28,15 @@ static void print_message(void *ctx, enum weir_log_item item, const char *text, 
     fwrite(text, 1, length, stderr);
 }
 
+static const char *accel; /* NULL: the library's default */
+
 static weir *create(const char *machine, uint64_t ram_bytes)
 {
     struct weir_config config;
     weir_config_init(&config, sizeof(config));
     config.machine = machine;
+    if (accel)
+        config.accel = accel;
     config.ram_bytes = ram_bytes;
     config.log = print_message;
     weir *vm = NULL;
@@ -165,10 +171,16 @@ static int run_boot(const char *kernel, const char *initrd)
 
 int main(int argc, char **argv)
 {
+    if (argc > 2 && !strcmp(argv[1], "-a")) {
+        accel = argv[2];
+        argv += 2;
+        argc -= 2;
+    }
     if (argc == 3 && !strcmp(argv[1], "loop"))
         return run_loop(argv[2]);
     if (argc == 4 && !strcmp(argv[1], "boot"))
         return run_boot(argv[2], argv[3]);
-    fprintf(stderr, "usage: guest_speed loop integer|memory | boot VMLINUZ INITRD\n");
+    fprintf(stderr,
+            "usage: guest_speed [-a ACCEL] loop integer|memory | boot VMLINUZ INITRD\n");
     return 1;
 }

@@ -26,7 +26,7 @@ static void setup_text(void)
     text[TEXT_BYTES] = 0;
 }
 
-/* ---- SHA-256 ------------------------------------------------------------------------------- */
+/* ---- SHA-256 -------------------------------------------------------------------------- */
 
 // clang-format off
 static const uint32_t sha_k[64] = {
@@ -159,7 +159,7 @@ static uint64_t run_lz(uint64_t n)
     return sum;
 }
 
-/* ---- CRC-32, a table of 256 entries -------------------------------------------------------- */
+/* ---- CRC-32, a table of 256 entries --------------------------------------------------- */
 
 static uint32_t crc_table[256];
 
@@ -183,7 +183,7 @@ static uint64_t run_crc(uint64_t n)
     return ~crc;
 }
 
-/* ---- the C library's string functions, on words of 4 to 60 bytes --------------------------- */
+/* ---- the C library's string functions, on words of 4 to 60 bytes ---------------------- */
 
 enum { WORDS = 64 };
 static char words[WORDS][64];

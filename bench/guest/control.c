@@ -6,7 +6,7 @@
 #include <string.h>
 #include "kernels.h"
 
-/* ---- bytecode interpreter: a stack machine that counts the steps of Collatz sequences ------ */
+/* ---- bytecode interpreter: a stack machine that counts the steps of Collatz sequences - */
 
 enum op { PUSH, LOAD, STORE, ADD, MUL, SHR, AND, JZ, JNZ, JMP, END };
 
@@ -72,7 +72,7 @@ static uint64_t run_bytecode(uint64_t n)
     return sum;
 }
 
-/* ---- recursion ----------------------------------------------------------------------------- */
+/* ---- recursion ------------------------------------------------------------------------ */
 
 static NOINLINE uint32_t fibonacci(uint32_t n)
 {
@@ -105,7 +105,7 @@ static uint64_t run_recursion(uint64_t n)
     return sum;
 }
 
-/* ---- calls through pointers, the target changing at random --------------------------------- */
+/* ---- calls through pointers, the target changing at random ---------------------------- */
 
 #define STEP(name, expression)                                                                 \
     static NOINLINE uint32_t name(uint32_t x)                                                  \
@@ -140,7 +140,7 @@ static uint64_t run_indirect(uint64_t n)
     return x;
 }
 
-/* ---- state machine: tokens of C-like text -------------------------------------------------- */
+/* ---- state machine: tokens of C-like text --------------------------------------------- */
 
 static char source[4096];
 

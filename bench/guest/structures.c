@@ -7,7 +7,7 @@
 #include <string.h>
 #include "kernels.h"
 
-/* ---- pointer chase: one random cycle through nodes of a cache line ------------------------- */
+/* ---- pointer chase: one random cycle through nodes of a cache line -------------------- */
 
 struct node {
     struct node *next;
@@ -54,7 +54,7 @@ static uint64_t run_chase(uint64_t n)
     return p->value;
 }
 
-/* ---- sort: quicksort by the middle of three, insertion for short parts --------------------- */
+/* ---- sort: quicksort by the middle of three, insertion for short parts ---------------- */
 
 enum { SORTED = 1024 };
 static uint32_t unsorted[SORTED], work[SORTED];
@@ -121,7 +121,7 @@ static uint64_t run_sort(uint64_t n)
     return sum;
 }
 
-/* ---- hash table with open addressing: insertion, lookup and removal ------------------------ */
+/* ---- hash table with open addressing: insertion, lookup and removal ------------------- */
 
 enum { SLOTS = 1 << 14 };
 static struct slot {
@@ -152,7 +152,7 @@ static uint64_t run_hash(uint64_t n)
     return sum;
 }
 
-/* ---- binary search tree: built from a pool, walked by recursion ---------------------------- */
+/* ---- binary search tree: built from a pool, walked by recursion ----------------------- */
 
 enum { TREE_NODES = 1000 };
 struct tree {
@@ -186,7 +186,7 @@ static uint64_t run_tree(uint64_t n)
     return sum;
 }
 
-/* ---- sieve of Eratosthenes ----------------------------------------------------------------- */
+/* ---- sieve of Eratosthenes ------------------------------------------------------------ */
 
 enum { SIEVE = 32768 };
 static uint8_t composite[SIEVE];
