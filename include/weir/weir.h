@@ -107,7 +107,7 @@ struct weir_config {
     uint64_t ram_bytes;       /* default 128 MiB; multiple of 4096, at most 1 TiB */
     unsigned vcpus;           /* 1 for now */
     const char *cpu;          /* -cpu: MODEL[,+feature][,-feature]; default "host" */
-    const char *accel;        /* "interp" */
+    const char *accel;        /* "jit" (translator) or "interp" */
     const char *bios;         /* firmware file name or path; NULL = "bios-256k.bin" */
     const char *firmware_dir; /* where firmware files are looked for; NULL = built-in list */
     const char *vga;          /* "std" (default) or "none" */
@@ -117,6 +117,7 @@ struct weir_config {
     bool no_devices;      /* -nodefaults: only the chips a PC cannot be without */
     weir_log_fn *log;     /* may be NULL */
     void *log_ctx;
+    uint64_t code_cache_bytes; /* jit: size of the code cache; default 64 MiB */
     bool screen_on_serial; /* -nographic: the BIOS's text output goes to serial port 0 too */
     /* -icount: virtual time is the number of executed instructions shifted left by this, 0-10, so
      * that two runs with the same input are the same; -1 (default): the host's time. Instructions

@@ -8,6 +8,7 @@
 #include "board/device.h"
 #include "cpu/icount.h"
 #include "debug/trace.h"
+#include "jit/jit.h"
 #include "run/run.h"
 
 #include <stdio.h>
@@ -37,6 +38,7 @@ void weir_config_init(struct weir_config *config, size_t size)
         .vcpus = 1,
         .cpu = "host",
         .accel = "interp",
+        .code_cache_bytes = JIT_CODE_BYTES_DEFAULT,
         .vga = "std",
         .boot_order = "cda",
         .icount_shift = -1,
@@ -82,8 +84,8 @@ static int check_config(struct weir *vm)
     if (c->vcpus != 1)
         return err_set(&vm->err, WEIR_EUNSUPPORTED,
                        "%u vCPUs: one is what this version runs; use -smp 1", c->vcpus);
-    if (!is(c->accel, "interp"))
-        return err_set(&vm->err, WEIR_EUNSUPPORTED, "accelerator '%s': use interp",
+    if (!is(c->accel, "interp") && !is(c->accel, "jit"))
+        return err_set(&vm->err, WEIR_EUNSUPPORTED, "accelerator '%s': use jit or interp",
                        c->accel ? c->accel : "");
     if (c->icount_shift < -1 || c->icount_shift > ICOUNT_SHIFT_MAX)
         return err_set(&vm->err, WEIR_ERANGE, "icount shift %d: use 0 to %d", c->icount_shift,
@@ -130,13 +132,15 @@ static int build_cpu(struct weir *vm)
     c->icount = vm->config.icount_shift >= 0;
     c->icount_shift = c->icount ? (uint8_t)vm->config.icount_shift : 0;
     vm->timers_run_ns = CLOCK_NEVER;
-    if (!c->icount)
-        return vcpu_init(c, vm->config.cpu, &vm->err);
     char model[512];
-    if (snprintf(model, sizeof(model), "%s,-rdrand,-rdseed", vm->config.cpu) >=
-        (int)sizeof(model))
+    int length = snprintf(model, sizeof(model), "%s%s", vm->config.cpu,
+                          c->icount ? ",-rdrand,-rdseed" : "");
+    if (length >= (int)sizeof(model))
         return err_set(&vm->err, WEIR_EINVAL, "CPU model: too long");
-    return vcpu_init(c, model, &vm->err);
+    int rc = vcpu_init(c, model, &vm->err);
+    if (rc == 0 && is(vm->config.accel, "jit"))
+        rc = jit_init(c, vm->config.code_cache_bytes, &vm->err);
+    return rc;
 }
 
 static int build(struct weir *vm, const struct weir_config *config)
@@ -225,6 +229,7 @@ void weir_destroy(weir *vm)
         devices_free(vm);
         board_free(vm);
         free_host_side(vm);
+        jit_fini(&vm->cpu);
         vcpu_fini(&vm->cpu);
         bus_fini(&vm->io);
         bus_fini(&vm->mem);

@@ -109,6 +109,14 @@ void blocks_invalidate(struct vcpu *c, uint64_t gpa, uint64_t length);
  * NEXT/BRANCH/BOUNDARY. rip is already rewound where the stop says so. STOP_BOUNDARY/BRANCH = look
  * at attention and come again. */
 enum weir_stop interp_run(struct vcpu *c);
+/* For the translator. Whether instructions must be run one by one now (TF, breakpoints, ...). */
+bool interp_must_step(const struct vcpu *c);
+/* Runs one instruction, in any situation. */
+enum weir_stop interp_step_one(struct vcpu *c);
+/* Runs a block; rip is at its start. STOP_NEXT: to its end, and nothing asks for attention. */
+enum weir_stop interp_run_block(struct vcpu *c, struct block *b);
+/* `i` has run and returned `stop`; rip is behind it. Counts it, rewinds it, delivers its fault. */
+enum weir_stop interp_settle(struct vcpu *c, const struct insn *i, enum weir_stop stop);
 
 /* ---- interp/hostexec.c, fpu.c ---- */
 int hostexec_init(struct vcpu *c, struct err *err);

@@ -36,6 +36,22 @@ void seg_cache_update(struct vcpu *c, unsigned seg)
     }
 }
 
+static bool is_flat(const struct vcpu *c, unsigned seg, unsigned access)
+{
+    const struct segment_cache *s = &c->segc[seg];
+    return s->base == 0 && s->limit >= 0xffffffff && (s->ok & access) == access;
+}
+
+/* Bits that depend on the segment caches. */
+static uint32_t flat_mode(const struct vcpu *c)
+{
+    unsigned data = ACCESS_READ | ACCESS_WRITE;
+    bool flat =
+        cpu_is_64bit(c) || (is_flat(c, SEG_CS, ACCESS_EXECUTE) && is_flat(c, SEG_SS, data) &&
+                            is_flat(c, SEG_DS, data) && is_flat(c, SEG_ES, data));
+    return flat ? MODE_FLAT : 0;
+}
+
 void cpu_mode_update(struct vcpu *c)
 {
     uint32_t mode = 0;
@@ -64,9 +80,12 @@ void cpu_mode_update(struct vcpu *c)
         mode |= MODE_DEBUG;
     if ((c->cr0 & CR0_AM) && (c->rflags_rest & FLAG_AC) && c->cpl == 3)
         mode |= MODE_AC;
+    if ((c->cr4 & CR4_SMAP) && (c->rflags_rest & FLAG_AC) && c->cpl != 3)
+        mode |= MODE_SMAP_AC;
     c->mode = mode;
     c->linear_mask = cpu_is_64bit(c) ? ~0ull : 0xffffffffull;
     for (unsigned seg = SEG_ES; seg <= SEG_GS; seg++)
         seg_cache_update(c, seg);
+    c->mode |= flat_mode(c);
     tlb_select(c);
 }

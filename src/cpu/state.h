@@ -137,15 +137,30 @@ enum {
     MODE_VM = 1 << 7,  /* virtual-8086 */
     MODE_LMA = 1 << 8, /* long mode active (64-bit or compatibility) */
     MODE_PG = 1 << 9,
-    MODE_TF = 1 << 10,    /* RFLAGS.TF */
-    MODE_DEBUG = 1 << 11, /* breakpoints are armed: one instruction at a time */
-    MODE_AC = 1 << 12,    /* alignment checks apply now */
+    MODE_TF = 1 << 10,      /* RFLAGS.TF */
+    MODE_DEBUG = 1 << 11,   /* breakpoints are armed: one instruction at a time */
+    MODE_AC = 1 << 12,      /* alignment checks apply now */
+    MODE_FLAT = 1 << 13,    /* 64-bit code, or CS, DS, ES, SS cover all of 4 GiB from 0 */
+    MODE_SMAP_AC = 1 << 14, /* supervisor with SMAP suspended by RFLAGS.AC */
 };
 
 struct block_cache;    /* interp's decoded blocks (interp/blocks.c) */
 struct host_exec;      /* thunks that run guest instructions on the host (interp/hostexec.c) */
 struct address_spaces; /* TLBs (tlb.c) */
 struct cpu_model;      /* what CPUID says (cpuid.c) */
+struct jit;            /* the translator (jit/jit.h) */
+struct block;          /* decoded code (interp/blocks.h) */
+struct vcpu;
+
+/* What the translator, which keeps copies of mappings and blocks, must be told. */
+struct engine_hooks {
+    /* Translations of pages that agree with `linear` above bit `log2` were dropped (64: all). */
+    void (*mappings_dropped)(struct vcpu *c, uint64_t linear, unsigned log2);
+    /* Writes to the page at this host address must go the slow way from now on. */
+    void (*page_protected)(struct vcpu *c, const uint8_t *host);
+    void (*block_dropped)(struct vcpu *c, struct block *b);
+    void (*blocks_flushed)(struct vcpu *c);
+};
 
 struct vcpu {
     /* ---- architectural */
@@ -185,6 +200,7 @@ struct vcpu {
 
     /* ---- engine */
     uint32_t attention; /* atomic */
+    uint32_t poll;      /* atomic: set with `attention`; what translated code looks at */
     uint32_t sleeping;  /* atomic: the vCPU thread waits on `attention` (futex) */
     struct x86_fault fault;
     uint64_t instructions;      /* executed since creation */
@@ -201,6 +217,8 @@ struct vcpu {
     void (*trace_block)(struct vcpu *c, uint64_t linear, const struct insn *insns,
                         unsigned count);
     struct host_exec *host;
+    struct jit *jit;                  /* NULL: interpreter only */
+    const struct engine_hooks *hooks; /* NULL without jit */
     struct address_spaces *spaces;
     const struct cpu_model *model;
     uint64_t tsc_hz;
@@ -236,6 +254,7 @@ void cpu_attention_wake(struct vcpu *c);
 static inline void cpu_attention(struct vcpu *c, uint32_t bits)
 {
     __atomic_or_fetch(&c->attention, bits, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&c->poll, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&c->sleeping, __ATOMIC_SEQ_CST))
         cpu_attention_wake(c);
 }

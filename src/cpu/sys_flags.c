@@ -52,7 +52,11 @@ static enum weir_stop set_ac(struct vcpu *c, bool on)
     if (c->cpl)
         return raise_ud(c);
     c->rflags_rest = (c->rflags_rest & ~FLAG_AC) | (on ? FLAG_AC : 0);
-    tlb_select(c); /* only the choice of TLB depends on AC below CPL 3 */
+    /* Only the choice of TLB depends on AC below CPL 3. */
+    c->mode &= ~(uint32_t)MODE_SMAP_AC;
+    if (on && c->cr4 & CR4_SMAP)
+        c->mode |= MODE_SMAP_AC;
+    tlb_select(c);
     return STOP_NEXT;
 }
 enum weir_stop op_stac(struct vcpu *c, const struct insn *i)

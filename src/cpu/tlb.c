@@ -30,7 +30,8 @@ struct address_spaces {
     struct space space[SPACES];
     struct space *current;
     uint64_t uses;
-    uint32_t generation; /* of c->mem when phys was filled */
+    unsigned largest_log2; /* of the pages used since the last flush of everything */
+    uint32_t generation;   /* of c->mem when phys was filled */
     struct phys_page phys[PHYS_ENTRIES];
 };
 
@@ -137,6 +138,12 @@ static void table_flush(struct tlb_table *t, bool and_global)
     }
 }
 
+static void tell_dropped(struct vcpu *c, uint64_t linear, unsigned log2)
+{
+    if (c->hooks)
+        c->hooks->mappings_dropped(c, linear, log2);
+}
+
 static void space_flush(struct space *s, bool and_global)
 {
     for (unsigned k = 0; k < TLB_KINDS; k++)
@@ -188,8 +195,10 @@ void tlb_select(struct vcpu *c)
 {
     unsigned pcid = c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0;
     struct address_spaces *all = c->spaces;
-    if (UNLIKELY(!all->current || all->current->pcid != pcid || !all->current->valid))
+    if (UNLIKELY(!all->current || all->current->pcid != pcid || !all->current->valid)) {
         all->current = space_take(c, pcid);
+        tell_dropped(c, 0, 64);
+    }
     c->tlb = tlb_table(c, tlb_kind_current(c))->entry;
 }
 
@@ -201,6 +210,7 @@ int tlb_init(struct vcpu *c)
         return -WEIR_ENOMEM;
     phys_forget(c->spaces);
     c->spaces->generation = c->mem->generation;
+    c->spaces->largest_log2 = 12;
     c->spaces->current = space_take(c, 0);
     c->tlb = tlb_table(c, TLB_SUPER)->entry;
     return 0;
@@ -232,6 +242,8 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
     e->execute = t->access & ACCESS_EXECUTE ? page | (p->host ? 0 : TLB_SLOW) : EMPTY;
     e->addend = p->host ? (uintptr_t)p->host - page : 0;
     table->gpa[n] = (t->gpa & PAGE_MASK) | t->page_log2;
+    if (t->page_log2 > c->spaces->largest_log2)
+        c->spaces->largest_log2 = t->page_log2;
     uint64_t bit = BIT64(n & 63);
     table->used[n / 64] |= bit;
     table->global[n / 64] = (table->global[n / 64] & ~bit) | (t->global ? bit : 0);
@@ -274,11 +286,14 @@ void tlb_flush_all(struct vcpu *c)
     for (unsigned k = 0; k < SPACES; k++)
         space_flush(&c->spaces->space[k], true);
     phys_forget(c->spaces);
+    c->spaces->largest_log2 = 12;
+    tell_dropped(c, 0, 64);
 }
 
 void tlb_flush_non_global(struct vcpu *c)
 {
     space_flush(c->spaces->current, false);
+    tell_dropped(c, 0, 64);
 }
 
 void tlb_flush_pcid(struct vcpu *c, unsigned pcid, bool and_global)
@@ -286,6 +301,8 @@ void tlb_flush_pcid(struct vcpu *c, unsigned pcid, bool and_global)
     struct space *s = space_find(c, pcid);
     if (s)
         space_flush(s, and_global);
+    if (s == c->spaces->current)
+        tell_dropped(c, 0, 64);
 }
 
 /* One page of one table. Entries of a large page are each a slice of it and go all. */
@@ -319,6 +336,7 @@ void tlb_flush_page(struct vcpu *c, uint64_t linear)
         for (unsigned k = 0; space->valid && k < TLB_KINDS; k++)
             table_flush_page(&space->table[k], linear, space != c->spaces->current);
     }
+    tell_dropped(c, linear, c->spaces->largest_log2);
 }
 
 static void table_protect(struct tlb_table *t, uint64_t page, bool slow)
@@ -345,4 +363,6 @@ void tlb_protect_page(struct vcpu *c, uint64_t gpa)
     for (unsigned s = 0; s < SPACES; s++)
         for (unsigned k = 0; c->spaces->space[s].valid && k < TLB_KINDS; k++)
             table_protect(&c->spaces->space[s].table[k], gpa & c->a20_mask & PAGE_MASK, slow);
+    if (slow && c->hooks)
+        c->hooks->page_protected(c, p->host);
 }

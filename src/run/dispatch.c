@@ -5,6 +5,7 @@
  * knows both the engine's stops and the embedder's exits.
  */
 #include "cpu/icount.h"
+#include "jit/jit.h"
 #include "run/run.h"
 
 #include <string.h>
@@ -131,7 +132,7 @@ static void dispatch(struct weir *vm, struct vcpu *c, struct weir_exit *exit)
             return;
         }
         if (stop == STOP_NEXT)
-            stop = interp_run(c);
+            stop = c->jit ? jit_run(c) : interp_run(c);
         if (leave(vm, c, stop, exit))
             return;
     }

@@ -134,19 +134,34 @@ enum parse_result option_cpu(struct options *o, const char *name, const char *ar
 
 /* ---- -accel, -machine ---- */
 
-static const char *const accels[] = {"interp", NULL};
+static const char *const accels[] = {"jit", "interp", NULL};
 
 enum parse_result option_accel(struct options *o, const char *name, const char *argument)
 {
     if (!strcmp(argument, "help") || !strcmp(argument, "?")) {
-        strbuf_printf(&o->help, "Accelerators:\n  interp           interpreter\n");
+        strbuf_printf(&o->help, "Accelerators:\n"
+                                "  jit              translator\n"
+                                "  interp           interpreter\n");
         return PARSE_DONE;
     }
-    int k = option_choice(o, "-accel", argument, accels);
-    if (k < 0)
+    static const char *const names[] = {"accel", "tb-size", NULL};
+    struct props p;
+    if (option_props(o, &p, "-accel", argument, "accel", names) != PARSE_OK)
         return PARSE_FAIL;
-    o->config.accel = accels[k];
-    return PARSE_OK;
+    const char *accel = props_get(&p, "accel"), *size = props_get(&p, "tb-size");
+    int k = option_choice(o, "-accel", accel ? accel : "", accels);
+    enum parse_result result = k < 0 ? PARSE_FAIL : PARSE_OK;
+    if (k >= 0)
+        o->config.accel = accels[k];
+    uint64_t bytes;
+    if (result == PARSE_OK && size) {
+        if (!parse_size(size, 1 << 20, &bytes) || bytes < (1 << 20) || bytes > (512u << 20))
+            result = option_fail(o, "-accel: tb-size=%s: not a size of 1 to 512 (MiB)", size);
+        else
+            o->config.code_cache_bytes = bytes;
+    }
+    props_free(&p);
+    return result;
 }
 
 enum parse_result option_machine(struct options *o, const char *name, const char *argument)

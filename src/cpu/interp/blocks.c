@@ -42,6 +42,12 @@ static void flush_now(struct block_cache *blocks)
     blocks->left = NULL;
     blocks->flush_wanted = false;
 }
+static void flush(struct vcpu *c)
+{
+    flush_now(c->blocks);
+    if (c->hooks)
+        c->hooks->blocks_flushed(c);
+}
 
 int blocks_init(struct vcpu *c)
 {
@@ -72,7 +78,7 @@ void blocks_flush(struct vcpu *c)
     if (!c->blocks)
         return;
     if (!c->blocks->running) {
-        flush_now(c->blocks);
+        flush(c);
         return;
     }
     /* Its instructions are still in use: the next search empties the cache. */
@@ -383,6 +389,8 @@ static void block_set(struct vcpu *c, struct block *b, uint64_t linear, uint64_t
     b->offset = gpa & 0xfff;
     b->next[0] = b->next[1] = &c->blocks->nowhere;
     b->host = NULL;
+    b->heat = 0;
+    b->native = NULL;
 }
 
 /* How many bytes of code there are from rip to the segment's end, at most `max`. */
@@ -509,7 +517,7 @@ struct block *blocks_at(struct vcpu *c, uint64_t linear)
     if (!fetch_allowed(c, linear) || !paging_translate(c, linear, ACCESS_EXECUTE, c->cpl, &gpa))
         return NULL;
     if (blocks->flush_wanted || blocks->used + 2 * BLOCK_MAX > ARENA_BYTES)
-        flush_now(blocks);
+        flush(c);
     struct block *b = find(c, linear, gpa, &faulted);
     if (faulted)
         return NULL;
@@ -522,6 +530,17 @@ struct block *blocks_at(struct vcpu *c, uint64_t linear)
     if (b && b->host)
         *jump_entry(blocks, linear) = (struct jump_entry){linear, b};
     return b;
+}
+
+struct block *blocks_lookup(struct vcpu *c, uint64_t linear)
+{
+    const struct jump_entry *j = jump_entry(c->blocks, linear);
+    const struct tlb_entry *e = &c->tlb[(linear >> 12) & (TLB_ENTRIES - 1)];
+    struct block *b = j->block;
+    if (LIKELY(j->linear == linear && b->offset == (linear & 0xfff) && b->mode == c->mode &&
+               e->execute == (linear & ~0xfffull) && (uintptr_t)b->host == linear + e->addend))
+        return b;
+    return blocks_at(c, linear);
 }
 
 /* ---- dropping ---- */
@@ -539,6 +558,8 @@ static void drop(struct vcpu *c, struct block *b)
         page_remove(blocks, b->gpa2 & ~0xfffull, b);
     if (b == blocks->running)
         blocks_leave(c);
+    if (b->native)
+        c->hooks->block_dropped(c, b);
     b->offset = BLOCK_DEAD;
 }
 

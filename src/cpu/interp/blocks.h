@@ -28,6 +28,8 @@ struct block {
     uint16_t offset; /* in the page; BLOCK_DEAD */
     uint16_t bytes;
     uint16_t count;
+    uint16_t heat; /* how often it was interpreted, up to when it is translated */
+    void *native;  /* its translation (jit), NULL */
     _Alignas(64) struct insn insns[]; /* count of them, and an end mark */
 };
 
@@ -63,6 +65,9 @@ static inline struct jump_entry *jump_entry(struct block_cache *blocks, uint64_t
 
 /* The block at CS:RIP, decoded if need be. NULL: c->fault says why there is none. */
 struct block *blocks_at(struct vcpu *c, uint64_t linear);
+
+/* Like blocks_at, but asks the jump cache first. */
+struct block *blocks_lookup(struct vcpu *c, uint64_t linear);
 
 /* Makes the fast loop stop behind the current instruction. */
 void blocks_leave(struct vcpu *c);

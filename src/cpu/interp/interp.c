@@ -48,7 +48,7 @@ static void trace(struct vcpu *c, const struct block *b, uint64_t linear)
 
 /* `i` has run and returned `stop`; rip is behind it. Counts it, rewinds it, delivers its fault.
  */
-static enum weir_stop settle(struct vcpu *c, const struct insn *i, enum weir_stop stop)
+enum weir_stop interp_settle(struct vcpu *c, const struct insn *i, enum weir_stop stop)
 {
     switch (stop) {
     case STOP_FAULT:
@@ -72,7 +72,7 @@ static enum weir_stop settle(struct vcpu *c, const struct insn *i, enum weir_sto
 
 /* ---- one instruction ---- */
 
-static bool must_step(const struct vcpu *c)
+bool interp_must_step(const struct vcpu *c)
 {
     return (c->mode & (MODE_TF | MODE_DEBUG)) || (c->rflags_rest & FLAG_RF) || c->shadow ||
            c->pending_dr6;
@@ -83,7 +83,7 @@ static bool beyond_limit(const struct vcpu *c, unsigned bytes)
     return c->rip + (bytes - 1) > c->segc[SEG_CS].limit;
 }
 
-static enum weir_stop step(struct vcpu *c)
+enum weir_stop interp_step_one(struct vcpu *c)
 {
     bool tf = c->rflags_rest & FLAG_TF;
     if ((c->mode & MODE_DEBUG) && debug_before(c))
@@ -106,7 +106,7 @@ static enum weir_stop step(struct vcpu *c)
     c->rip += i->length;
     enum weir_stop stop = i->exec(c, alone);
     bool traps = stop <= STOP_REPEAT || stop == STOP_HALT; /* a fault is not a step done */
-    stop = settle(c, i, stop);
+    stop = interp_settle(c, i, stop);
     if (!traps || !debug_after(c, tf))
         return stop;
     c->halted = false;
@@ -114,18 +114,6 @@ static enum weir_stop step(struct vcpu *c)
 }
 
 /* ---- blocks ---- */
-
-/* The block at linear if the jump cache knows it and the TLB still agrees. */
-static inline struct block *jump_lookup(struct vcpu *c, uint64_t linear)
-{
-    const struct jump_entry *j = jump_entry(c->blocks, linear);
-    const struct tlb_entry *e = &c->tlb[(linear >> 12) & (TLB_ENTRIES - 1)];
-    struct block *b = j->block;
-    if (LIKELY(j->linear == linear && b->offset == (linear & 0xfff) && b->mode == c->mode &&
-               e->execute == (linear & ~0xfffull) && (uintptr_t)b->host == linear + e->addend))
-        return b;
-    return blocks_at(c, linear);
-}
 
 /* The block behind `b`. Inside a page a link will do: as long as no mapping and no mode has
  * changed, the same page and offset is the same code. */
@@ -140,7 +128,7 @@ static inline struct block *next_block(struct vcpu *c, struct block *b, uint64_t
         if (b->next[1]->offset == (to & 0xfff))
             return b->next[1];
     }
-    struct block *next = jump_lookup(c, to);
+    struct block *next = blocks_lookup(c, to);
     if (same_page && next && next->host && b->host && b->offset != BLOCK_DEAD) {
         b->next[1] = b->next[0];
         b->next[0] = next;
@@ -148,32 +136,46 @@ static inline struct block *next_block(struct vcpu *c, struct block *b, uint64_t
     return next;
 }
 
+/* Runs `b` (NULL: c->fault says why there is none); the limit is not reached yet. STOP_NEXT: to
+ * its end, and nothing asks for attention. */
+static inline enum weir_stop run_block(struct vcpu *c, struct block *b, uint64_t linear)
+{
+    if (UNLIKELY(!b))
+        return exception_deliver(c);
+    if (UNLIKELY(c->insn_limit - c->instructions < b->count || beyond_limit(c, b->bytes)))
+        return interp_step_one(c);
+    if (UNLIKELY(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)))
+        trace(c, b, linear);
+    c->blocks->running = b;
+    c->rip += b->insns[0].length;
+    enum weir_stop stop = b->insns[0].exec(c, b->insns);
+    c->blocks->running = NULL;
+    const struct insn *i = c->stopped_at;
+    c->instructions += (uint64_t)(i - b->insns);
+    if (UNLIKELY(stop != STOP_BRANCH))
+        return interp_settle(c, i, stop);
+    c->instructions++;
+    /* Nothing is fetched behind the limit: a walk of the page tables would show. */
+    return attention_due(c) || c->instructions >= c->insn_limit ? STOP_BOUNDARY : STOP_NEXT;
+}
+
+enum weir_stop interp_run_block(struct vcpu *c, struct block *b)
+{
+    return run_block(c, b, linear_rip(c));
+}
+
 static enum weir_stop run_blocks(struct vcpu *c)
 {
-    struct block_cache *blocks = c->blocks;
     uint64_t linear = linear_rip(c);
-    struct block *b = jump_lookup(c, linear);
+    struct block *b = blocks_lookup(c, linear);
     uint64_t first = c->instructions;
     for (;;) {
-        uint64_t left = c->insn_limit - c->instructions;
-        if (UNLIKELY(!b))
-            return exception_deliver(c);
-        if (UNLIKELY(left < b->count || beyond_limit(c, b->bytes)))
-            return c->insn_limit_soft && c->instructions != first ? STOP_BOUNDARY : step(c);
-        if (UNLIKELY(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)))
-            trace(c, b, linear);
-        blocks->running = b;
-        c->rip += b->insns[0].length;
-        enum weir_stop stop = b->insns[0].exec(c, b->insns);
-        blocks->running = NULL;
-        const struct insn *i = c->stopped_at;
-        c->instructions += (uint64_t)(i - b->insns);
-        if (UNLIKELY(stop != STOP_BRANCH))
-            return settle(c, i, stop);
-        c->instructions++;
-        /* Nothing is fetched behind the limit: a walk of the page tables would show. */
-        if (attention_due(c) || UNLIKELY(c->instructions >= c->insn_limit))
+        if (UNLIKELY(c->insn_limit_soft && b && c->instructions != first &&
+                     c->insn_limit - c->instructions < b->count))
             return STOP_BOUNDARY;
+        enum weir_stop stop = run_block(c, b, linear);
+        if (stop != STOP_NEXT)
+            return stop;
         b = next_block(c, b, &linear);
     }
 }
@@ -182,7 +184,7 @@ enum weir_stop interp_run(struct vcpu *c)
 {
     enum weir_stop stop = STOP_BOUNDARY;
     while (c->instructions < c->insn_limit) {
-        stop = must_step(c) ? step(c) : run_blocks(c);
+        stop = interp_must_step(c) ? interp_step_one(c) : run_blocks(c);
         if (stop > STOP_REPEAT)
             return stop;
         if (attention_due(c) || c->insn_limit_soft)

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gen_flow.c - branches, calls, returns, PUSH and POP.
+ *
+ * A jump inside the page is a direct jump to the other block's code once that exists. All other
+ * jumps go by the table of jump slots. Whoever wants the vCPU sets `poll`: every loop passes
+ * a backward jump or the jump slots, which look at it.
+ */
+#include "jit/internal.h"
+
+#include "cpu/x86.h"
+
+/* ---- leaving ---- */
+
+/* To the RIP in T2, by the jump slots; flags are not live in EFLAGS any more. */
+static void gen_indirect(struct translation *t)
+{
+    struct as *a = &t->as;
+    as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
+    as_patch(a, as_jcc(a, CC_NE), t->jit->exit_indirect);
+    as_op(a, OPC(0, 0x89), T2, rm_reg(T1), 0);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), JUMP_SLOTS - 1, 4);
+    as_op_imm(a, OPC(0, 0xc1), 4, rm_reg(T1), 4, 1);
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(&t->jit->jumps), 0);
+    as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 0), 0);
+    as_patch(a, as_jcc(a, CC_NE), t->jit->exit_indirect);
+    as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
+    as_store(a, rm_near(&t->jit->code_base), T2);
+    as_op(a, OPC(0, 0xff), 4, rm_mem(T1, 8), 0);
+}
+
+/* All flags into flags_ax: what lies behind is unknown. */
+static void flags_save_all(struct translation *t)
+{
+    if (t->flags == FLAGS_LIVE)
+        as_save_flags(&t->as, &t->jit->flags_ax, T1);
+    t->flags = FLAGS_SAVED;
+}
+
+static bool is_wide(const struct translation *t)
+{
+    return t->insns[0].code_bits == 64;
+}
+
+/* T2 = RIP of `offset`. */
+static void gen_rip(struct translation *t, int64_t offset)
+{
+    as_load(&t->as, T2, rm_near(&t->jit->code_base));
+    if (is_wide(t))
+        as_lea(&t->as, T2, rm_mem(T2, (int32_t)offset));
+    else
+        as_lea32(&t->as, T2, rm_mem(T2, (int32_t)offset));
+}
+
+/* Looks at `poll` without touching the flags. */
+static void gen_poll_live(struct translation *t, struct jit_link *link)
+{
+    struct as *a = &t->as;
+    as_store(a, rm_reg(T1), H_RCX);
+    as_load32(a, H_RCX, rm_near(&t->c->poll));
+    as8(a, 0xe3); /* jrcxz over the next two */
+    as8(a, 3 + 5);
+    as_load(a, H_RCX, rm_reg(T1));
+    cold_add(t, as_jmp(a), NULL, link);
+    as_load(a, H_RCX, rm_reg(T1));
+}
+
+static struct jit_link *link_new(struct translation *t, int64_t offset)
+{
+    struct jit_link *link = arena_take(t->jit, sizeof(*link));
+    if (!link) {
+        t->failed = true;
+        return NULL;
+    }
+    link->from = t->out;
+    link->offset = offset;
+    link->saved = t->flags == FLAGS_SAVED || t->flags == FLAGS_DEAD;
+    return link;
+}
+
+void gen_jump(struct translation *t, int64_t offset)
+{
+    struct as *a = &t->as;
+    if (offset < 0 || offset > 0xfff) {
+        flags_save_all(t);
+        gen_rip(t, offset);
+        gen_indirect(t);
+        return;
+    }
+    struct jit_link *link = link_new(t, offset);
+    if (!link)
+        return;
+    if (offset < (int64_t)t->offset && link->saved) {
+        as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
+        cold_add(t, as_jcc(a, CC_NE), NULL, link);
+    } else if (offset < (int64_t)t->offset) {
+        gen_poll_live(t, link);
+    }
+    link->patch = as_jmp(a);
+    cold_add(t, link->patch, NULL, link);
+}
+
+/* ---- conditional jumps ---- */
+
+static bool near_target(const struct translation *t, const struct insn *i)
+{
+    return i->opsize == (is_wide(t) ? 8 : 4) && (int64_t)i->imm == (int32_t)i->imm;
+}
+
+static bool gen_jcc(struct translation *t, const struct insn *i)
+{
+    if (!near_target(t, i))
+        return false;
+    flags_require(t);
+    enum flags_at flags = t->flags;
+    uint8_t *not_taken = as_jcc(&t->as, (i->opcode & 15) ^ 1);
+    gen_jump(t, (int64_t)t->offset + (int64_t)i->imm);
+    as_patch(&t->as, not_taken, as_here(&t->as));
+    t->flags = flags;
+    gen_jump(t, t->offset);
+    return true;
+}
+
+/* LOOP and JCXZ; LOOPE and LOOPNE are rare. */
+static bool gen_counted(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    if (!near_target(t, i) || i->addrsize == 2 || (i->addrsize == 4 && is_wide(t)))
+        return false;
+    if (i->op == OP_LOOP) {
+        if (is_wide(t))
+            as_lea(a, H_RCX, rm_mem(H_RCX, -1));
+        else
+            as_lea32(a, H_RCX, rm_mem(H_RCX, -1));
+    }
+    as8(a, 0xe3); /* RCX is zero-extended in 32-bit code */
+    as8(a, 5);
+    uint8_t *not_zero = as_jmp(a);
+    enum flags_at flags = t->flags;
+    int64_t target = (int64_t)t->offset + (int64_t)i->imm;
+    gen_jump(t, i->op == OP_LOOP ? (int64_t)t->offset : target);
+    as_patch(a, not_zero, as_here(a));
+    t->flags = flags;
+    gen_jump(t, i->op == OP_LOOP ? target : (int64_t)t->offset);
+    return true;
+}
+
+/* ---- stack ---- */
+
+static void gen_move_sp(struct translation *t, int32_t by)
+{
+    if (is_wide(t))
+        as_lea(&t->as, H_SP, rm_mem(H_SP, by));
+    else
+        as_lea32(&t->as, H_SP, rm_mem(H_SP, by));
+}
+
+static unsigned stack_bytes(const struct translation *t)
+{
+    return is_wide(t) ? 8 : 4;
+}
+/* Stack and operand of the natural size. */
+static bool plain_stack(const struct translation *t, const struct insn *i)
+{
+    uint32_t stack = t->out->mode & MODE_STACK_MASK;
+    return stack == (is_wide(t) ? MODE_STACK64 : MODE_STACK32) && i->opsize == stack_bytes(t);
+}
+
+static bool gen_push(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned kind = insn_row(i)->operands[0].kind, bytes = stack_bytes(t);
+    if (!plain_stack(t, i))
+        return false;
+    if (kind == KIND_I) {
+        gen_stack_address(t, -(int32_t)bytes, bytes, true);
+        as_op_imm(a, OPC(0, 0xc7) | (bytes == 8 ? OP_W : 0), 0, rm_mem(T1, 0), i->imm, 4);
+        gen_move_sp(t, -(int32_t)bytes);
+        return true;
+    }
+    if (i->mem) { /* the value waits in tmp while T1 and T2 find the stack */
+        gen_address(t, i, bytes, false);
+        as_op(a, OPC(0, 0x8b) | (bytes == 8 ? OP_W : 0), T2, rm_mem(T1, 0), 0);
+        as_store(a, rm_near(&t->jit->tmp), T2);
+        gen_stack_address(t, -(int32_t)bytes, bytes, true);
+        as_load(a, T2, rm_near(&t->jit->tmp));
+        as_store_n(a, rm_mem(T1, 0), T2, bytes);
+        gen_move_sp(t, -(int32_t)bytes);
+        return true;
+    }
+    unsigned guest = kind == KIND_Z ? i->reg : i->rm, reg = host_reg(guest);
+    gen_stack_address(t, -(int32_t)bytes, bytes, true);
+    if (reg == SPILLED)
+        as_load(a, reg = T2, guest_home(t, guest));
+    as_store_n(a, rm_mem(T1, 0), reg, bytes);
+    gen_move_sp(t, -(int32_t)bytes);
+    return true;
+}
+
+static bool gen_pop(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned bytes = stack_bytes(t), w = bytes == 8 ? OP_W : 0;
+    if (!plain_stack(t, i) || i->mem)
+        return false;
+    unsigned guest = insn_row(i)->operands[0].kind == KIND_Z ? i->reg : i->rm;
+    unsigned reg = host_reg(guest);
+    gen_stack_address(t, 0, bytes, false);
+    as_op(a, OPC(0, 0x8b) | w, reg == SPILLED || guest == RSP ? T2 : reg, rm_mem(T1, 0), 0);
+    gen_move_sp(t, (int32_t)bytes);
+    if (reg == SPILLED)
+        as_store(a, guest_home(t, guest), T2);
+    else if (guest == RSP)
+        as_store(a, rm_reg(H_SP), T2);
+    return true;
+}
+
+static bool gen_leave(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned bytes = stack_bytes(t), w = bytes == 8 ? OP_W : 0;
+    if (!plain_stack(t, i))
+        return false;
+    struct insn operand = *i;
+    operand.base = RBP;
+    operand.index = REG_NONE;
+    operand.disp = 0;
+    operand.seg = SEG_SS;
+    operand.addrsize = (uint8_t)bytes;
+    operand.mem = 1;
+    gen_address(t, &operand, bytes, false);
+    if (bytes == 8)
+        as_lea(a, H_SP, rm_mem(H_RBP, 8));
+    else
+        as_lea32(a, H_SP, rm_mem(H_RBP, 4));
+    as_op(a, OPC(0, 0x8b) | w, H_RBP, rm_mem(T1, 0), 0);
+    return true;
+}
+
+/* ---- calls and returns ---- */
+
+static bool gen_call_near(struct translation *t, const struct insn *i)
+{
+    if (!near_target(t, i) || !plain_stack(t, i))
+        return false;
+    unsigned bytes = stack_bytes(t);
+    gen_stack_address(t, -(int32_t)bytes, bytes, true);
+    gen_rip(t, t->offset);
+    as_store_n(&t->as, rm_mem(T1, 0), T2, bytes);
+    gen_move_sp(t, -(int32_t)bytes);
+    gen_jump(t, (int64_t)t->offset + (int64_t)i->imm);
+    return true;
+}
+
+static bool gen_ret(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned bytes = stack_bytes(t);
+    if (!plain_stack(t, i))
+        return false;
+    gen_stack_address(t, 0, bytes, false);
+    as_op(a, OPC(0, 0x8b) | (bytes == 8 ? OP_W : 0), T2, rm_mem(T1, 0), 0);
+    if (bytes == 8) { /* a target that is not canonical faults before anything changes */
+        as_store(a, rm_reg(T1), T2);
+        as_op_imm(a, OPC(0, 0xc1) | OP_W, 7, rm_reg(T1), 47, 1);
+        as_op_imm(a, OPC(0, 0x83) | OP_W, 0, rm_reg(T1), 1, 1);
+        as_op_imm(a, OPC(0, 0x83) | OP_W, 7, rm_reg(T1), 1, 1);
+        gen_bail(t, CC_A);
+    }
+    gen_move_sp(t, (int32_t)(bytes + (i->opcode == 0xc2 ? (uint16_t)i->imm : 0)));
+    gen_indirect(t);
+    return true;
+}
+
+/* T2 = the operand; false: none of the plain forms. */
+static bool gen_target(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned bytes = is_wide(t) ? 8 : 4, w = bytes == 8 ? OP_W : 0;
+    if (i->opsize != bytes)
+        return false;
+    flags_preserve(t);
+    if (i->mem) {
+        gen_address(t, i, bytes, false);
+        as_op(a, OPC(0, 0x8b) | w, T2, rm_mem(T1, 0), 0);
+    } else if (host_reg(i->rm) == SPILLED) {
+        as_load(a, T2, guest_home(t, i->rm));
+    } else {
+        as_op(a, OPC(0, 0x8b) | w, T2, rm_reg(host_reg(i->rm)), 0);
+    }
+    if (bytes == 8) {
+        as_store(a, rm_reg(T1), T2);
+        as_op_imm(a, OPC(0, 0xc1) | OP_W, 7, rm_reg(T1), 47, 1);
+        as_op_imm(a, OPC(0, 0x83) | OP_W, 0, rm_reg(T1), 1, 1);
+        as_op_imm(a, OPC(0, 0x83) | OP_W, 7, rm_reg(T1), 1, 1);
+        gen_bail(t, CC_A);
+    }
+    return true;
+}
+
+static bool gen_jmp_indirect(struct translation *t, const struct insn *i)
+{
+    if (!gen_target(t, i))
+        return false;
+    gen_indirect(t);
+    return true;
+}
+
+static bool gen_call_indirect(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned bytes = stack_bytes(t);
+    if (!plain_stack(t, i) || !gen_target(t, i))
+        return false;
+    as_store(a, rm_near(&t->jit->tmp), T2);
+    gen_stack_address(t, -(int32_t)bytes, bytes, true);
+    gen_rip(t, t->offset);
+    as_store_n(a, rm_mem(T1, 0), T2, bytes);
+    gen_move_sp(t, -(int32_t)bytes);
+    as_load(a, T2, rm_near(&t->jit->tmp));
+    gen_indirect(t);
+    return true;
+}
+
+bool gen_flow(struct translation *t, const struct insn *i, bool *ended)
+{
+    switch (i->op) {
+    case OP_PUSH:
+        return gen_push(t, i);
+    case OP_POP:
+        return gen_pop(t, i);
+    case OP_LEAVE:
+        return gen_leave(t, i);
+    case OP_JMP:
+        if (!near_target(t, i))
+            return false;
+        gen_jump(t, (int64_t)t->offset + (int64_t)i->imm);
+        return *ended = true;
+    case OP_JCC:
+        return *ended = gen_jcc(t, i);
+    case OP_LOOP:
+    case OP_JCXZ:
+        return *ended = gen_counted(t, i);
+    case OP_CALL:
+        return *ended = gen_call_near(t, i);
+    case OP_RET:
+        return *ended = gen_ret(t, i);
+    case OP_JMP_IND:
+        return *ended = gen_jmp_indirect(t, i);
+    case OP_CALL_IND:
+        return *ended = gen_call_indirect(t, i);
+    default:
+        return false;
+    }
+}

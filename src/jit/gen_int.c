@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gen_int.c - integer instructions: the same instruction again, with registers and memory
+ * operand where they are on the host.
+ *
+ * Operands come from the instruction table. A spilled register is used in T2 (modrm.reg) or, as
+ * modrm.rm, in place or in T1, so that 32-bit results clear the upper half.
+ */
+#include "jit/internal.h"
+
+#include "cpu/x86.h"
+
+struct parts {
+    const struct operand_form *rm, *reg, *imm;
+    unsigned op;              /* for as_op */
+    unsigned rm_bytes, digit; /* digit: modrm.reg if `reg` is NULL */
+    unsigned imm_bytes;
+};
+
+static bool find_parts(const struct insn *i, struct parts *p)
+{
+    *p = (struct parts){.digit = i->modrm >> 3 & 7};
+    for (unsigned k = 0; k < 4; k++) {
+        const struct operand_form *o = &insn_row(i)->operands[k];
+        switch (o->kind) {
+        case KIND_NONE:
+        case KIND_ONE:
+        case KIND_FIXED:
+            break;
+        case KIND_E:
+        case KIND_M:
+        case KIND_R:
+            p->rm = o;
+            break;
+        case KIND_G:
+            p->reg = o;
+            break;
+        case KIND_I:
+            p->imm = o;
+            break;
+        default:
+            return false;
+        }
+    }
+    p->rm_bytes = p->rm ? insn_size_bytes(i, (enum operand_size)p->rm->size) : 0;
+    p->imm_bytes = p->imm ? insn_size_bytes(i, (enum operand_size)p->imm->size) : 0;
+    if (p->imm_bytes == 8)
+        p->imm_bytes = 4;
+    p->op = OPC(i->map, i->opcode);
+    if (i->opsize == 2)
+        p->op |= OP_66;
+    if (i->opsize == 8)
+        p->op |= OP_W;
+    if (p->rm && p->rm_bytes == 1)
+        p->op |= OP_BYTE_RM;
+    if (p->reg && insn_size_bytes(i, (enum operand_size)p->reg->size) == 1)
+        p->op |= OP_BYTE_REG;
+    return true;
+}
+
+static unsigned byte_host(unsigned r, bool byte)
+{
+    return byte && r >= 16 ? r : host_reg(r);
+}
+
+/* RORX keeps flags: brings AH, CH, DH or BH to where a REX prefix can name it, and back. */
+static void rotate_high(struct translation *t, unsigned r, unsigned count)
+{
+    struct as *a = &t->as; /* VEX.LZ.F2.0F3A.W1 F0 /r ib */
+    as8(a, 0xc4);
+    as8(a, 0xe3);
+    as8(a, 0xfb);
+    as8(a, 0xf0);
+    as8(a, 0xc0 | r << 3 | r);
+    as8(a, count);
+}
+
+static void emit(struct translation *t, const struct insn *i, const struct parts *p,
+                 unsigned reg, struct rm rm)
+{
+    as_op(&t->as, p->op, reg, rm, p->imm_bytes);
+    if (p->imm_bytes)
+        as_bytes(&t->as, i->imm, p->imm_bytes);
+}
+
+/* modrm.reg in a host register; spilled ones come to T2. */
+static unsigned reg_fetch(struct translation *t, const struct insn *i, const struct parts *p)
+{
+    if (!p->reg)
+        return p->digit;
+    unsigned reg = byte_host(i->reg, p->op & OP_BYTE_REG);
+    if (reg != SPILLED)
+        return reg;
+    as_load(&t->as, T2, guest_home(t, i->reg));
+    return T2;
+}
+static void reg_put(struct translation *t, const struct insn *i, const struct parts *p,
+                    unsigned reg)
+{
+    if (p->reg && reg == T2 && p->reg->access & ACCESS_MODE_W)
+        as_store(&t->as, guest_home(t, i->reg), T2);
+}
+
+static void before_op(struct translation *t)
+{
+    if (op_table[t->insns[t->at].op].flags_read || flags_partial(t))
+        flags_require(t);
+}
+
+static bool gen_memory_form(struct translation *t, const struct insn *i, struct parts *p)
+{
+    bool high = p->reg && p->op & OP_BYTE_REG && i->reg >= 16;
+    bool write = p->rm->access & ACCESS_MODE_W;
+    bool locked = i->prefixes & PFX_LOCK || i->op == OP_XCHG;
+    gen_address(t, i, p->rm_bytes, write);
+    if (locked && p->rm_bytes > 1) { /* the host may refuse locked accesses across lines */
+        as_op_imm(&t->as, OPC(0, 0xf6), 0, rm_reg(T1), p->rm_bytes - 1, 1);
+        gen_bail(t, CC_NE);
+    }
+    before_op(t);
+    if (i->prefixes & PFX_LOCK)
+        p->op |= OP_LOCK;
+    if (high) {
+        rotate_high(t, i->reg - 16u, 8);
+        emit(t, i, p, i->reg - 16u, rm_mem(T1, 0));
+        rotate_high(t, i->reg - 16u, 56);
+        return true;
+    }
+    unsigned reg = reg_fetch(t, i, p);
+    emit(t, i, p, reg, rm_mem(T1, 0));
+    reg_put(t, i, p, reg);
+    return true;
+}
+
+static bool gen_register_form(struct translation *t, const struct insn *i, struct parts *p)
+{
+    before_op(t);
+    unsigned reg = reg_fetch(t, i, p);
+    if (!p->rm) { /* accumulator and immediate */
+        as8(&t->as, 0x90);
+        t->as.p--;
+        if (p->op & OP_66)
+            as8(&t->as, 0x66);
+        if (p->op & OP_W)
+            as8(&t->as, 0x48);
+        if (i->map)
+            as8(&t->as, 0x0f);
+        as8(&t->as, i->opcode);
+        as_bytes(&t->as, i->imm, p->imm_bytes);
+        return true;
+    }
+    unsigned rm = byte_host(i->rm, p->op & OP_BYTE_RM);
+    bool writes = p->rm->access & ACCESS_MODE_W;
+    if (rm != SPILLED) {
+        emit(t, i, p, reg, rm_reg(rm));
+    } else if (writes && (i->opsize == 4 || p->reg)) {
+        as_load(&t->as, T1, guest_home(t, i->rm));
+        emit(t, i, p, reg, rm_reg(T1));
+        as_store(&t->as, guest_home(t, i->rm), T1);
+    } else {
+        emit(t, i, p, reg, guest_home(t, i->rm));
+    }
+    reg_put(t, i, p, reg);
+    return true;
+}
+
+/* High byte registers and a register that needs REX on the host only. */
+static bool needs_both(const struct insn *i, const struct parts *p)
+{
+    bool high =
+        (p->op & OP_BYTE_REG && i->reg >= 16) || (p->op & OP_BYTE_RM && !i->mem && i->rm >= 16);
+    bool rex = (p->reg && i->reg == RSP && !(p->op & OP_BYTE_REG)) ||
+               (!i->mem && p->rm && i->rm == RSP && !(p->op & OP_BYTE_RM));
+    return high && rex;
+}
+
+static bool gen_plain(struct translation *t, const struct insn *i)
+{
+    struct parts p;
+    if (!find_parts(i, &p) || needs_both(i, &p))
+        return false;
+    if (i->op == OP_POPCNT || i->op == OP_TZCNT || i->op == OP_LZCNT)
+        p.op |= OP_F3;
+    if (i->mem && (!p.rm || p.rm_bytes == 0))
+        return false;
+    if (i->prefixes & PFX_LOCK && !i->mem)
+        return false;
+    bool done = i->mem ? gen_memory_form(t, i, &p) : gen_register_form(t, i, &p);
+    const struct op_info *o = &op_table[i->op];
+    if (done && (o->flags_written | o->flags_undefined))
+        t->flags = FLAGS_LIVE;
+    return done;
+}
+
+/* ---- moves ---- */
+
+static bool gen_mov(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    const struct operand_form *dst = &insn_row(i)->operands[0], *src = dst + 1;
+    if (dst->kind == KIND_Z && src->kind == KIND_I) {
+        bool byte = i->opsize == 1;
+        if (byte || i->opsize == 2) {
+            unsigned reg = byte_host(i->reg, byte);
+            struct rm rm = reg == SPILLED ? guest_home(t, i->reg) : rm_reg(reg);
+            unsigned op = byte ? OPC(0, 0xc6) | OP_BYTE_RM : OPC(0, 0xc7) | OP_66;
+            as_op_imm(a, op, 0, rm, i->imm, i->opsize);
+            return true;
+        }
+        uint64_t v = i->opsize == 4 ? (uint32_t)i->imm : i->imm;
+        unsigned reg = host_reg(i->reg);
+        as_mov_imm(a, reg == SPILLED ? T1 : reg, v);
+        if (reg == SPILLED)
+            as_store(a, guest_home(t, i->reg), T1);
+        return true;
+    }
+    if (dst->kind != KIND_O && src->kind != KIND_O)
+        return gen_plain(t, i);
+    if (i->code_bits != 64 && i->seg != SEG_DS && i->seg != SEG_ES && i->seg != SEG_SS)
+        return false;
+    if (i->code_bits == 64 && (i->seg == SEG_FS || i->seg == SEG_GS))
+        return false;
+    bool write = dst->kind == KIND_O;
+    flags_preserve(t);
+    as_mov_imm(a, T1, i->imm);
+    gen_check(t, i->opsize, write);
+    unsigned op = (write ? 0x88u : 0x8au) | (i->opsize > 1) |
+                  (i->opsize == 2   ? OP_66
+                   : i->opsize == 8 ? OP_W
+                                    : 0);
+    as_op(a, op, H_RAX, rm_mem(T1, 0), 0);
+    return true;
+}
+
+static bool gen_lea(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned reg = host_reg(i->reg);
+    if (reg != SPILLED && i->opsize >= 4 && i->opsize <= i->addrsize) {
+        gen_effective(t, i, reg);
+        if (i->opsize < i->addrsize)
+            as_op(a, OPC(0, 0x8b), reg, rm_reg(reg), 0);
+        return true;
+    }
+    gen_effective(t, i, T1);
+    if (i->opsize == 4)
+        as_op(a, OPC(0, 0x8b), T1, rm_reg(T1), 0);
+    struct rm rm = reg == SPILLED ? guest_home(t, i->reg) : rm_reg(reg);
+    as_store_n(a, rm, T1, i->opsize == 2 ? 2 : 8);
+    return true;
+}
+
+static bool gen_xchg(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    if (insn_row(i)->operands[0].kind != KIND_Z && insn_row(i)->operands[1].kind != KIND_Z)
+        return gen_plain(t, i);
+    unsigned reg = host_reg(i->reg), w = i->opsize == 8 ? OP_W : i->opsize == 2 ? OP_66 : 0;
+    if (reg == SPILLED)
+        as_load(a, T2, guest_home(t, i->reg));
+    as_op(a, OPC(0, 0x87) | w, H_RAX, rm_reg(reg == SPILLED ? T2 : reg), 0);
+    if (reg == SPILLED)
+        as_store(a, guest_home(t, i->reg), T2);
+    return true;
+}
+
+static bool gen_bswap(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned reg = host_reg(i->reg), host = reg == SPILLED ? T1 : reg;
+    if (i->opsize == 2)
+        return false;
+    if (reg == SPILLED)
+        as_load(a, T1, guest_home(t, i->reg));
+    unsigned rex = (i->opsize == 8 ? 8u : 0) | host >> 3;
+    if (rex)
+        as8(a, 0x40 | rex);
+    as8(a, 0x0f);
+    as8(a, 0xc8 | (host & 7));
+    if (reg == SPILLED)
+        as_store(a, guest_home(t, i->reg), T1);
+    return true;
+}
+
+/* ---- arithmetic with more to it ---- */
+
+static bool gen_inc(struct translation *t, const struct insn *i)
+{
+    if (insn_row(i)->operands[0].kind != KIND_Z)
+        return gen_plain(t, i);
+    before_op(t); /* 40-4F: 32-bit code, nothing is spilled */
+    as_op(&t->as, OPC(0, 0xff) | (i->opsize == 2 ? OP_66 : 0), i->op == OP_DEC,
+          rm_reg(host_reg(i->reg)), 0);
+    t->flags = FLAGS_LIVE;
+    return true;
+}
+
+static bool gen_bit_test(struct translation *t, const struct insn *i)
+{
+    if (i->mem && insn_row(i)->operands[1].kind == KIND_G)
+        return false; /* the index selects the address too */
+    return gen_plain(t, i);
+}
+
+/* Divisions that would fault, or might, are left to the interpreter. */
+static bool gen_divide(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    if (i->opsize < 4)
+        return false;
+    unsigned w = i->opsize == 8 ? OP_W : 0;
+    flags_preserve(t);
+    struct rm rm;
+    if (i->mem) {
+        gen_address(t, i, i->opsize, false);
+        rm = rm_mem(T1, 0);
+    } else {
+        unsigned reg = host_reg(i->rm);
+        rm = reg == SPILLED ? guest_home(t, i->rm) : rm_reg(reg);
+    }
+    if (i->op == OP_DIV) { /* the quotient fits if the upper half is below the divisor */
+        as_op(a, OPC(0, 0x3b) | w, H_RDX, rm, 0);
+        gen_bail(t, CC_AE);
+    } else { /* dividend: a sign-extended half; divisor: neither 0 nor -1 */
+        as_store(a, rm_reg(T2), H_RAX);
+        as_op_imm(a, OPC(0, 0xc1) | w, 7, rm_reg(T2), i->opsize * 8 - 1, 1);
+        as_op(a, OPC(0, 0x3b) | w, T2, rm_reg(H_RDX), 0);
+        gen_bail(t, CC_NE);
+        as_op(a, OPC(0, 0x8b) | w, T2, rm, 0);
+        as_op_imm(a, OPC(0, 0x83) | w, 0, rm_reg(T2), 1, 1);
+        as_op_imm(a, OPC(0, 0x83) | w, 7, rm_reg(T2), 1, 1);
+        gen_bail(t, CC_BE);
+    }
+    as_op(a, OPC(0, 0xf7) | w, i->op == OP_DIV ? 6 : 7, rm, 0);
+    t->flags = FLAGS_LIVE;
+    return true;
+}
+
+/* ---- one byte and no operand ---- */
+
+static bool gen_bare(struct translation *t, const struct insn *i)
+{
+    if (i->opsize == 2)
+        as8(&t->as, 0x66);
+    if (i->opsize == 8)
+        as8(&t->as, 0x48);
+    as8(&t->as, i->opcode);
+    return true;
+}
+
+static bool gen_flag(struct translation *t, const struct insn *i)
+{
+    before_op(t);
+    as8(&t->as, i->opcode);
+    if (i->op != OP_LAHF)
+        t->flags = FLAGS_LIVE;
+    return true;
+}
+
+static bool gen_system_flag(struct translation *t, uint32_t flag, bool set)
+{
+    flags_preserve(t);
+    as_op_imm(&t->as, OPC(0, 0x81), set ? 1 : 4, rm_near(&t->c->rflags_rest),
+              set ? flag : ~flag, 4);
+    return true;
+}
+
+/* ---- all ---- */
+
+/* What the CPU model lacks is something else, or #UD. */
+static bool as_decoded(const struct translation *t, const struct insn *i)
+{
+    if (insn_row(i)->feature == ISA_BASE)
+        return true;
+    struct insn bound = *i;
+    insn_bind(t->c, &bound);
+    return bound.op == i->op;
+}
+
+bool gen_integer(struct translation *t, const struct insn *i)
+{
+    if (!as_decoded(t, i))
+        return false;
+    switch (i->op) {
+    case OP_ADD:
+    case OP_SUB:
+    case OP_CMP:
+    case OP_NEG:
+    case OP_ADC:
+    case OP_SBB:
+    case OP_AND:
+    case OP_OR:
+    case OP_XOR:
+    case OP_TEST:
+    case OP_NOT:
+    case OP_MUL:
+    case OP_IMUL:
+    case OP_SHL:
+    case OP_SHR:
+    case OP_SAR:
+    case OP_ROL:
+    case OP_ROR:
+    case OP_RCL:
+    case OP_RCR:
+    case OP_SHLD:
+    case OP_SHRD:
+    case OP_BSF:
+    case OP_BSR:
+    case OP_TZCNT:
+    case OP_LZCNT:
+    case OP_POPCNT:
+    case OP_XADD:
+    case OP_CMPXCHG:
+    case OP_MOVZX:
+    case OP_MOVSX:
+    case OP_MOVSXD:
+    case OP_CMOVCC:
+    case OP_SETCC:
+        return gen_plain(t, i);
+    case OP_INC:
+    case OP_DEC:
+        return gen_inc(t, i);
+    case OP_BT:
+    case OP_BTS:
+    case OP_BTR:
+    case OP_BTC:
+        return gen_bit_test(t, i);
+    case OP_DIV:
+    case OP_IDIV:
+        return gen_divide(t, i);
+    case OP_MOV:
+        return gen_mov(t, i);
+    case OP_LEA:
+        return gen_lea(t, i);
+    case OP_XCHG:
+        return gen_xchg(t, i);
+    case OP_BSWAP:
+        return gen_bswap(t, i);
+    case OP_CBW:
+    case OP_CWD:
+        return gen_bare(t, i);
+    case OP_CLC:
+    case OP_STC:
+    case OP_CMC:
+    case OP_SAHF:
+    case OP_LAHF:
+        return gen_flag(t, i);
+    case OP_CLD:
+        return gen_system_flag(t, FLAG_DF, false);
+    case OP_STD:
+        return gen_system_flag(t, FLAG_DF, true);
+    case OP_NOP:
+        return true;
+    default:
+        return false;
+    }
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal.h - what the translator's files share: its data, and who does what.
+ *
+ *   run.c          the loop: finds blocks, enters code, serves its exits; slow paths
+ *   cache.c        memory, links between blocks, invalidation
+ *   translate.c    one block: liveness of flags, instructions in order, ends
+ *   gen_int.c      integer instructions; gen_flow.c: branches, calls, the stack
+ *   x64/mem.c      memory operands; x64/stubs.c: entry, exits, slow paths
+ *
+ * Registers in translated code: guest registers are in the host registers of the same name, but
+ * RSP is in R9, and R9, R10, R11 are in struct vcpu. T1 (R11) and T2 (R10) are scratch, RSP is
+ * the host's stack. Arithmetic flags are in EFLAGS, or saved in flags_ax, or dead: known at
+ * every point of a block (enum flags_at). The rest of the vCPU is in struct vcpu, but for RIP:
+ * `code_base` + the offset in the page, known for every instruction.
+ */
+#ifndef JIT_INTERNAL_H
+#define JIT_INTERNAL_H
+
+#include "cpu/decode/optab.h"
+#include "cpu/interp/blocks.h"
+#include "cpu/interp/ops.h"
+#include "jit/jit.h"
+#include "jit/x64/asm.h"
+
+#define T1      H_R11
+#define T2      H_R10
+#define H_SP    H_R9 /* the guest's RSP */
+#define SPILLED 0xff
+
+/* Last page seen by memory operands that share the slot: an access hits if linear - page is
+ * in the page; host is added then. */
+struct page_slot {
+    uint64_t page;
+    uint64_t host;
+};
+#define SLOTS      1024u
+#define SLOT_STACK 0u /* shared by all operands with base RSP */
+/* No page has this (non-canonical) address; should a guest use it, it finds `dummy`. */
+#define SLOT_EMPTY 0x7a3fc1d2e5b96000ull
+enum slot_set { SET_USER, SET_SUPER, SET_SUPER_AC, SET_COUNT };
+
+/* By RIP; filled for the current address space only. */
+struct jump_slot {
+    uint64_t rip;
+    uint64_t code;
+};
+#define JUMP_SLOTS 1024u
+#define JUMP_EMPTY 0x7a3fc1d2e5b96001ull
+
+struct jit_block;
+
+/* A place in translated code from where C may be called for one instruction. */
+struct jit_site {
+    struct page_slot *slot; /* NULL: always C */
+    uint64_t back;          /* where the fast path goes on with T1 = host address */
+    uint64_t resume;        /* behind the instruction */
+    struct jit_block *block;
+    uint16_t index;    /* of the instruction in the block */
+    uint16_t next;     /* offset in the page of the one behind it */
+    uint8_t last_byte; /* of the access: size - 1 */
+    bool write;
+    struct insn insn[2]; /* bound, and an end */
+};
+
+/* A way out of a block to a fixed place. */
+struct jit_link {
+    struct jit_block *from, *to; /* to: NULL if not linked */
+    struct jit_link *next;       /* of those that lead to `to` */
+    int64_t offset;              /* target - code_base */
+    uint8_t *patch;              /* rel32 */
+    uint64_t cold;               /* where it leads if not linked */
+    bool saved;                  /* flags are in flags_ax there */
+};
+
+struct jit_block {
+    struct jit *jit;
+    struct block *block;
+    uint64_t entry_live;  /* flags in EFLAGS */
+    uint64_t entry_saved; /* flags in flags_ax */
+    struct jit_link *incoming;
+    uint32_t mode;
+    uint16_t count;
+    bool dead;
+};
+
+struct jit_stats {
+    uint64_t blocks, flushes, entries, interpreted, slow, links, unlinked, indirect_misses;
+};
+
+struct jit {
+    /* ---- used by translated code */
+    uint64_t code_base;
+    uint64_t flags_ax; /* AH of LAHF, AL of SETO */
+    uint64_t tmp, save[4];
+    struct jump_slot *jumps;                     /* of the current privilege: [JUMP_SLOTS] */
+    struct page_slot slots[SET_COUNT][2][SLOTS]; /* [write] */
+    struct jump_slot jump_table[SET_COUNT][JUMP_SLOTS];
+    uint8_t dummy[4096];
+
+    /* ---- C */
+    struct vcpu *c;
+    struct jit_link *exit_link; /* the code left by this one */
+    enum weir_stop stop;        /* a site ended the run with this */
+    bool site_stopped;
+    uint32_t generation; /* counts flushes */
+    uint32_t jump_mode[SET_COUNT];
+    unsigned next_slot[SET_COUNT][2];
+    uint8_t *code_rw, *code_rx;
+    size_t code_bytes, stub_bytes, code_used;
+    uint8_t *arena; /* sites, links, blocks */
+    size_t arena_bytes, arena_used;
+    size_t region_bytes;
+    bool limited; /* code checks insn_limit */
+    struct jit_stats stats;
+    /* Stubs: addresses. */
+    uint64_t enter, leave, site_call, slot_miss[2], exit_live, exit_saved, exit_indirect;
+};
+
+/* ---- translation ---- */
+
+enum flags_at { FLAGS_LIVE, FLAGS_SAVED, FLAGS_BOTH, FLAGS_DEAD };
+
+#define COLD_MAX (3 * BLOCK_INSNS + 8)
+struct cold {
+    uint8_t *from; /* rel32 that leads here */
+    struct jit_site *site;
+    struct jit_link *link;
+};
+
+struct translation {
+    struct as as;
+    struct jit *jit;
+    struct vcpu *c;
+    struct block *block;
+    struct jit_block *out;
+    struct insn insns[BLOCK_INSNS];
+    uint8_t live[BLOCK_INSNS + 1]; /* flags needed at or behind instruction n: bits as LAHF's */
+    unsigned count, at;            /* at: the current instruction */
+    unsigned offset;               /* in the page, of the next instruction */
+    enum flags_at flags;
+    enum slot_set set;
+    struct cold cold[COLD_MAX];
+    unsigned colds;
+    bool failed; /* out of room */
+};
+
+/* translate.c */
+struct jit_block *jit_translate(struct jit *jit, struct block *b);
+struct jit_site *site_new(struct translation *t);
+void cold_add(struct translation *t, uint8_t *from, struct jit_site *site,
+              struct jit_link *link);
+/* Before code that destroys EFLAGS: saves what instruction `at` and those behind it need. */
+void flags_preserve(struct translation *t);
+/* Before code that reads EFLAGS. */
+void flags_require(struct translation *t);
+/* Whether the current instruction leaves flags as they are that somebody needs. */
+bool flags_partial(const struct translation *t);
+/* Calls the interpreter for the current instruction. */
+void gen_call(struct translation *t);
+
+/* gen_int.c: false if there is no fast form. */
+bool gen_integer(struct translation *t, const struct insn *i);
+/* gen_flow.c: false likewise; *ended: control does not reach what follows. */
+bool gen_flow(struct translation *t, const struct insn *i, bool *ended);
+/* Leaves for the instruction at `offset` from code_base. */
+void gen_jump(struct translation *t, int64_t offset);
+
+/* x64/mem.c */
+/* T1 = host address of the modrm operand; destroys EFLAGS (they are preserved) and T2. */
+void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write);
+/* The same for SP + disp. */
+void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write);
+/* The same for an address that is in T1 already; segment DS of 64-bit or flat code. */
+void gen_check(struct translation *t, unsigned bytes, bool write);
+/* reg = effective address, without segment base; flags stay; T1 and T2 do not. */
+void gen_effective(struct translation *t, const struct insn *i, unsigned reg);
+/* Jumps to the interpreter for this instruction if `cc`. */
+void gen_bail(struct translation *t, unsigned cc);
+
+/* x64/stubs.c */
+void stubs_emit(struct jit *jit);
+
+/* cache.c */
+void *arena_take(struct jit *jit, size_t bytes); /* NULL: full */
+void jit_flush(struct jit *jit);
+void jit_link_to(struct jit *jit, struct jit_link *link, struct jit_block *to);
+void jumps_clear(struct jit *jit);
+enum slot_set slots_of(uint32_t mode);
+extern const struct engine_hooks jit_hooks;
+
+/* run.c: called by stubs. Returns where to go on, 0 to leave. */
+uint64_t jit_serve_site(struct jit_site *site);
+
+/* ---- registers ---- */
+
+static inline unsigned host_reg(unsigned guest)
+{
+    static const uint8_t map[16] = {H_RAX, H_RCX, H_RDX, H_RBX,   H_SP,    H_RBP,
+                                    H_RSI, H_RDI, H_R8,  SPILLED, SPILLED, SPILLED,
+                                    H_R12, H_R13, H_R14, H_R15};
+    return map[guest];
+}
+static inline struct rm guest_home(const struct translation *t, unsigned guest)
+{
+    return rm_near(&t->c->gpr[guest]);
+}
+
+#endif

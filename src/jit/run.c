@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.c - the loop around translated code, and what it calls in C.
+ *
+ * Each turn: find the block at RIP, translate it once it has proved hot, enter its code, see why
+ * it came back. Code comes back for a place that is not linked yet (and is linked then), for
+ * `poll`, or because an instruction that C did ended the run.
+ */
+#include "jit/internal.h"
+
+#include "cpu/x86.h"
+
+#define HOT 12u /* runs before a block is translated */
+
+/* ---- flags: struct vcpu has RFLAGS bits, code has LAHF and SETO ---- */
+
+static void flags_to_code(struct jit *jit)
+{
+    uint32_t f = jit->c->flags;
+    jit->flags_ax = (f & 0xff) << 8 | (f & FLAG_OF ? 1 : 0);
+}
+static void flags_from_code(struct jit *jit)
+{
+    uint32_t ax = (uint32_t)jit->flags_ax;
+    jit->c->flags = (ax >> 8 & 0xd5) | (ax & 1 ? FLAG_OF : 0);
+}
+
+static uint64_t rip_mask(const struct vcpu *c)
+{
+    return cpu_is_64bit(c) ? ~0ull : 0xffffffff;
+}
+
+/* ---- one instruction in C ---- */
+
+uint64_t jit_serve_site(struct jit_site *site)
+{
+    struct jit_block *b = site->block;
+    struct jit *jit = b->jit;
+    struct vcpu *c = jit->c;
+    uint32_t generation = jit->generation;
+    unsigned rest = (unsigned)b->count - site->index;
+    jit->stats.slow++;
+    flags_from_code(jit);
+    c->rip = (jit->code_base + site->next) & rip_mask(c);
+    c->instructions -= rest;
+    enum weir_stop stop = site->insn[0].exec(c, site->insn);
+    bool goes_on = generation == jit->generation && !b->dead && c->mode == b->mode &&
+                   !c->shadow && !c->pending_dr6 && c->insn_limit >= c->instructions + rest;
+    if (stop == STOP_NEXT && goes_on) {
+        c->instructions += rest;
+        flags_to_code(jit);
+        return site->resume;
+    }
+    jit->stop = interp_settle(c, &site->insn[0], stop == STOP_NEXT ? STOP_BOUNDARY : stop);
+    jit->site_stopped = true;
+    return 0;
+}
+
+/* ---- the loop ---- */
+
+static bool translatable(const struct block *b)
+{
+    return b->host && b->gpa2 == NO_PAGE && b->mode & MODE_FLAT &&
+           (b->mode & MODE_CODE_MASK) != MODE_CODE16 &&
+           !(b->mode & (MODE_TF | MODE_DEBUG | MODE_AC | MODE_VM));
+}
+
+/* The table of jump slots for this privilege, emptied if it was filled in another mode. */
+static void select_jumps(struct jit *jit)
+{
+    struct vcpu *c = jit->c;
+    enum slot_set set = slots_of(c->mode);
+    jit->jumps = jit->jump_table[set];
+    if (jit->jump_mode[set] == c->mode)
+        return;
+    jit->jump_mode[set] = c->mode;
+    for (unsigned n = 0; n < JUMP_SLOTS; n++)
+        jit->jumps[n].rip = JUMP_EMPTY;
+}
+
+/* Whether instructions are counted exactly against a limit; code is made for one or the other. */
+static void select_limit(struct jit *jit)
+{
+    bool limited = jit->c->insn_limit != UINT64_MAX;
+    if (limited == jit->limited)
+        return;
+    jit->limited = limited;
+    blocks_flush(jit->c);
+}
+
+static struct jit_block *native_block(struct jit *jit, struct block *b)
+{
+    if (b->native)
+        return b->native;
+    if (b->heat < HOT || !translatable(b))
+        return NULL;
+    struct jit_block *jb = jit_translate(jit, b);
+    if (!jb) {
+        /* Full: everything goes, and b with it. */
+        if (jit->code_used > jit->stub_bytes)
+            blocks_flush(jit->c);
+    }
+    return jb;
+}
+
+/* Enters code. STOP_NEXT: it stopped between blocks. */
+static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
+{
+    struct vcpu *c = jit->c;
+    flags_to_code(jit);
+    jit->code_base = c->rip - (jb->block->gpa & 0xfff);
+    jit->site_stopped = false;
+    jit->exit_link = NULL;
+    select_jumps(jit);
+    jit->stats.entries++;
+    union {
+        uint64_t address;
+        void (*call)(uint64_t code);
+    } code = {jit->enter};
+    code.call(jb->entry_saved);
+    if (jit->site_stopped)
+        return jit->stop;
+    flags_from_code(jit);
+    if (jit->exit_link)
+        c->rip = (jit->code_base + (uint64_t)jit->exit_link->offset) & rip_mask(c);
+    return STOP_NEXT;
+}
+
+/* The way that code left by leads to `to`: next time without coming here. */
+static void connect(struct jit *jit, uint64_t rip, struct jit_block *to)
+{
+    if (jit->exit_link) {
+        jit_link_to(jit, jit->exit_link, to);
+        return;
+    }
+    select_jumps(jit);
+    jit->jumps[rip & (JUMP_SLOTS - 1)] = (struct jump_slot){rip, to->entry_saved};
+    jit->stats.indirect_misses++;
+}
+
+static enum weir_stop run_blocks(struct jit *jit)
+{
+    struct vcpu *c = jit->c;
+    bool came_from_code = false;
+    uint64_t first = c->instructions;
+    for (;;) {
+        if (!cpu_is_64bit(c))
+            c->rip = (uint32_t)c->rip;
+        uint64_t linear = (c->segc[SEG_CS].base + c->rip) & c->linear_mask;
+        uint32_t generation = jit->generation;
+        struct block *b = blocks_lookup(c, linear);
+        if (UNLIKELY(c->insn_limit_soft && b && c->instructions != first &&
+                     c->insn_limit - c->instructions < b->count))
+            return STOP_BOUNDARY;
+        struct jit_block *jb = b ? native_block(jit, b) : NULL;
+        if (generation != jit->generation)
+            came_from_code = false;
+        if (jb && came_from_code)
+            connect(jit, c->rip, jb);
+        came_from_code = false;
+        if (!jb && generation != jit->generation)
+            continue; /* b is gone */
+        enum weir_stop stop;
+        if (jb && c->insn_limit - c->instructions >= jb->count) {
+            stop = enter(jit, jb);
+            came_from_code = stop == STOP_NEXT;
+            if (came_from_code && attention_due(c))
+                return STOP_BOUNDARY;
+        } else {
+            if (b && b->heat < HOT)
+                b->heat++;
+            jit->stats.interpreted++;
+            stop = interp_run_block(c, b);
+        }
+        if (stop != STOP_NEXT)
+            return stop;
+        if (UNLIKELY(c->poll))
+            __atomic_store_n(&c->poll, 0, __ATOMIC_SEQ_CST);
+        if (attention_due(c) || c->instructions >= c->insn_limit)
+            return STOP_BOUNDARY;
+    }
+}
+
+enum weir_stop jit_run(struct vcpu *c)
+{
+    struct jit *jit = c->jit;
+    enum weir_stop stop = STOP_BOUNDARY;
+    select_limit(jit);
+    while (c->instructions < c->insn_limit) {
+        __atomic_store_n(&c->poll, 0, __ATOMIC_SEQ_CST);
+        if (attention_due(c))
+            break;
+        /* With these, the interpreter's own loop does it right. */
+        bool plain = !interp_must_step(c) && !(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU));
+        stop = plain ? run_blocks(jit) : interp_step_one(c);
+        if (stop > STOP_REPEAT)
+            return stop;
+        if (c->insn_limit_soft)
+            break;
+    }
+    return STOP_BOUNDARY;
+}

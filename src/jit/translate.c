@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * translate.c - one block: decoded again from its bytes, flags' liveness backwards, then code
+ * for one instruction after another, at last the slow paths.
+ *
+ * EFLAGS hold the guest's arithmetic flags until something needs EFLAGS for itself (the check
+ * of a memory operand): then they are saved if an instruction of this block, or what follows
+ * it, still needs them. Flags that nothing needs are not saved: should an instruction in
+ * between fault, the image of EFLAGS that its handler sees has stale ones; nothing else can.
+ */
+#include "jit/internal.h"
+
+#include "cpu/x86.h"
+
+/* Room for the longest instruction sequence, beyond which translation gives up. */
+#define CODE_PER_INSN 512u
+
+/* ---- pieces ---- */
+
+struct jit_site *site_new(struct translation *t)
+{
+    struct jit_site *s = arena_take(t->jit, sizeof(*s));
+    if (!s) {
+        t->failed = true;
+        return NULL;
+    }
+    s->block = t->out;
+    s->index = (uint16_t)t->at;
+    s->next = (uint16_t)t->offset;
+    s->insn[0] = t->insns[t->at];
+    /* The copy of the bytes that the block keeps. */
+    insn_bind(t->c, &s->insn[0]);
+    s->insn[1].exec = insn_end;
+    return s;
+}
+
+void cold_add(struct translation *t, uint8_t *from, struct jit_site *site,
+              struct jit_link *link)
+{
+    if (t->colds == COLD_MAX || (!site && !link)) {
+        t->failed = true;
+        return;
+    }
+    t->cold[t->colds++] = (struct cold){from, site, link};
+}
+
+/* ---- flags ---- */
+
+void flags_preserve(struct translation *t)
+{
+    if (t->flags == FLAGS_LIVE && t->live[t->at]) {
+        as_save_flags(&t->as, &t->jit->flags_ax, T2);
+        t->flags = FLAGS_SAVED;
+    } else if (t->flags == FLAGS_LIVE) {
+        t->flags = FLAGS_DEAD;
+    } else if (t->flags == FLAGS_BOTH) {
+        t->flags = FLAGS_SAVED;
+    }
+}
+
+void flags_require(struct translation *t)
+{
+    if (t->flags != FLAGS_SAVED)
+        return;
+    as_restore_flags(&t->as, &t->jit->flags_ax, T2);
+    t->flags = FLAGS_BOTH;
+}
+
+/* RFLAGS bits as a byte: those of LAHF, and OF as bit 3. */
+static uint8_t pack(uint32_t flags)
+{
+    return (uint8_t)((flags & 0xd5) | (flags & FLAG_OF ? 8 : 0));
+}
+#define ALL_FLAGS 0xddu
+
+static bool always_writes(const struct insn *i)
+{
+    switch (i->op) {
+    case OP_SHL:
+    case OP_SHR:
+    case OP_SAR:
+    case OP_ROL:
+    case OP_ROR:
+    case OP_RCL:
+    case OP_RCR:
+    case OP_SHLD:
+    case OP_SHRD: { /* a count of zero leaves them */
+        const struct operand_form *o = insn_row(i)->operands;
+        unsigned kind = o[2].kind != KIND_NONE ? o[2].kind : o[1].kind;
+        if (kind == KIND_ONE)
+            return true;
+        return kind == KIND_I && i->imm & (i->opsize == 8 ? 63 : 31);
+    }
+    default:
+        return !(insn_row(i)->attrs & ATTR_REP);
+    }
+}
+
+/* Flags whose old values do not survive the instruction. */
+static uint8_t killed(const struct insn *i)
+{
+    const struct op_info *o = &op_table[i->op];
+    if (!always_writes(i))
+        return 0;
+    bool rotate = i->op == OP_ROL || i->op == OP_ROR || i->op == OP_RCL || i->op == OP_RCR;
+    return pack(o->flags_written | (rotate ? 0 : o->flags_undefined));
+}
+
+bool flags_partial(const struct translation *t)
+{
+    return t->live[t->at + 1] & ~killed(&t->insns[t->at]);
+}
+
+static void find_live(struct translation *t)
+{
+    t->live[t->count] = ALL_FLAGS;
+    for (unsigned n = t->count; n-- > 0;) {
+        const struct insn *i = &t->insns[n];
+        uint8_t read = pack(op_table[i->op].flags_read);
+        t->live[n] = (uint8_t)((t->live[n + 1] & ~killed(i)) | read);
+        if (t->jit->limited)
+            t->live[n] = ALL_FLAGS;
+    }
+}
+
+/* ---- instructions ---- */
+
+void gen_call(struct translation *t)
+{
+    struct jit_site *site = site_new(t);
+    if (!site)
+        return;
+    flags_preserve(t);
+    as_lea(&t->as, T2, rm_near(site));
+    as_jmp_to(&t->as, t->jit->site_call);
+    site->resume = as_here(&t->as);
+    t->flags = FLAGS_BOTH;
+}
+
+static void set_resume(struct translation *t, unsigned from)
+{
+    for (unsigned n = from; n < t->colds; n++)
+        if (t->cold[n].site)
+            t->cold[n].site->resume = as_here(&t->as);
+}
+
+/* Where the slow path comes back, flags are in both places; on the fast one as `flags` says. */
+static bool gen_insn(struct translation *t)
+{
+    const struct insn *i = &t->insns[t->at];
+    unsigned colds = t->colds;
+    bool ended = false;
+    if (!gen_flow(t, i, &ended) && !gen_integer(t, i))
+        gen_call(t);
+    set_resume(t, colds);
+    return ended;
+}
+
+/* ---- cold code ---- */
+
+static void gen_cold(struct translation *t, const struct cold *k)
+{
+    struct as *a = &t->as;
+    const struct jit *jit = t->jit;
+    as_patch(a, k->from, as_here(a));
+    if (k->link) {
+        k->link->cold = as_here(a);
+        as_lea(a, T2, rm_near(k->link));
+        as_jmp_to(a, k->link->saved ? jit->exit_saved : jit->exit_live);
+        return;
+    }
+    as_lea(a, T2, rm_near(k->site));
+    as_jmp_to(a, k->site->slot ? jit->slot_miss[k->site->write] : jit->site_call);
+}
+
+/* ---- the block ---- */
+
+static bool decode_again(struct translation *t)
+{
+    const struct block *b = t->block;
+    const uint8_t *bytes = b->insns[0].bytes;
+    unsigned at = 0, bits = 16u << (b->mode & MODE_CODE_MASK);
+    t->count = 0;
+    while (at < b->bytes && t->count < BLOCK_INSNS) {
+        struct insn *i = &t->insns[t->count];
+        if (decode_insn(i, bytes + at, b->bytes - at, bits) != DECODE_OK)
+            return false;
+        at += i->length;
+        t->count++;
+    }
+    return t->count == b->count;
+}
+
+/* Counts the block's instructions; leaves before it if the budget does not cover them. */
+static void gen_count(struct translation *t)
+{
+    struct as *a = &t->as;
+    as_load(a, T1, rm_near(&t->c->instructions));
+    as_lea(a, T1, rm_mem(T1, (int32_t)t->count));
+    if (t->jit->limited) {
+        struct jit_link *link = arena_take(t->jit, sizeof(*link));
+        as_op(a, OPC(0, 0x3b) | OP_W, T1, rm_near(&t->c->insn_limit), 0);
+        uint8_t *out = as_jcc(a, CC_A);
+        if (link) {
+            link->from = t->out;
+            link->offset = (int64_t)(t->block->gpa & 0xfff);
+            link->saved = true;
+            link->to = t->out; /* never linked */
+            link->cold = 0;
+        }
+        cold_add(t, out, NULL, link);
+    }
+    as_store(a, rm_near(&t->c->instructions), T1);
+}
+
+static void gen_entries(struct translation *t)
+{
+    struct as *a = &t->as;
+    while (as_here(a) & 15)
+        as8(a, 0x90);
+    if (t->jit->limited) { /* it may end here at once: nothing is dead */
+        t->out->entry_live = as_here(a);
+        as_save_flags(a, &t->jit->flags_ax, T2);
+        t->out->entry_saved = as_here(a);
+        t->flags = FLAGS_SAVED;
+    } else {
+        t->out->entry_saved = as_here(a);
+        if (t->live[0])
+            as_restore_flags(a, &t->jit->flags_ax, T2);
+        t->out->entry_live = as_here(a);
+        t->flags = t->live[0] ? FLAGS_LIVE : FLAGS_DEAD;
+    }
+    gen_count(t);
+}
+
+static bool start(struct translation *t, struct jit *jit, struct block *b)
+{
+    t->as.p = jit->code_rw + jit->code_used;
+    t->as.rx = jit->code_rx - jit->code_rw;
+    t->as.end = jit->code_rw + jit->code_bytes;
+    t->jit = jit;
+    t->c = jit->c;
+    t->block = b;
+    t->colds = 0;
+    t->failed = false;
+    t->set = slots_of(b->mode);
+    t->out = arena_take(jit, sizeof(*t->out));
+    if (!t->out || (size_t)(t->as.end - t->as.p) < (BLOCK_INSNS + 4) * CODE_PER_INSN)
+        return false;
+    return decode_again(t);
+}
+
+struct jit_block *jit_translate(struct jit *jit, struct block *b)
+{
+    struct translation t;
+    if (!start(&t, jit, b))
+        return NULL;
+    struct jit_block *out = t.out;
+    out->jit = jit;
+    out->block = b;
+    out->mode = b->mode;
+    out->count = (uint16_t)t.count;
+    find_live(&t);
+    t.at = 0;
+    gen_entries(&t);
+    t.offset = (unsigned)(b->gpa & 0xfff);
+    bool ended = false;
+    for (t.at = 0; t.at < t.count && !t.failed; t.at++) {
+        t.offset += t.insns[t.at].length;
+        ended = gen_insn(&t);
+    }
+    if (!ended)
+        gen_jump(&t, t.offset);
+    for (unsigned n = 0; n < t.colds; n++)
+        gen_cold(&t, &t.cold[n]);
+    if (t.failed)
+        return NULL;
+    jit->code_used = (size_t)(t.as.p - jit->code_rw);
+    jit->stats.blocks++;
+    b->native = out;
+    return out;
+}

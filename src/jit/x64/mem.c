@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem.c - memory operands of translated code.
+ *
+ * Each operand has a page slot, shared by few others (all with base RSP share one): the page it
+ * touched last and where that is on the host. The fast path is a subtraction, a comparison,
+ * which also catches accesses that leave the page, and an addition. A miss asks the TLB; what
+ * that cannot serve (faults, MMIO, code pages, crossings) the interpreter does, the whole
+ * instruction. Slots hold only what the TLB may hold, for one privilege (enum slot_set), and
+ * are cleared with it (cache.c).
+ */
+#include "jit/internal.h"
+
+static bool is_wide(const struct insn *i)
+{
+    return i->addrsize == 8;
+}
+
+static void lea(struct translation *t, const struct insn *i, unsigned reg, struct rm rm)
+{
+    if (is_wide(i))
+        as_lea(&t->as, reg, rm);
+    else
+        as_lea32(&t->as, reg, rm);
+}
+
+/* Host register that has the guest register; what is spilled is loaded into `scratch`. */
+static unsigned fetch(struct translation *t, unsigned guest, unsigned scratch)
+{
+    if (host_reg(guest) != SPILLED)
+        return host_reg(guest);
+    as_load(&t->as, scratch, guest_home(t, guest));
+    return scratch;
+}
+
+/* [index * scale + disp], which has no base. */
+static void lea_scaled(struct as *a, unsigned reg, unsigned index, const struct insn *i)
+{
+    as8(a, 0x40 | (is_wide(i) ? 8u : 0) | (reg >> 3) << 2 | (index >> 3) << 1);
+    as8(a, 0x8d);
+    as8(a, (reg & 7) << 3 | 4);
+    as8(a, (unsigned)i->scale << 6 | (index & 7) << 3 | 5);
+    as_bytes(a, (uint64_t)(int64_t)i->disp, 4);
+}
+
+void gen_effective(struct translation *t, const struct insn *i, unsigned reg)
+{
+    struct as *a = &t->as;
+    if (i->base == REG_RIP) {
+        as_load(a, T1, rm_near(&t->jit->code_base));
+        lea(t, i, reg, rm_mem(T1, i->disp + (int32_t)t->offset));
+    } else if (i->base == REG_NONE && i->index == REG_NONE) {
+        as_mov_imm(a, reg, is_wide(i) ? (uint64_t)(int64_t)i->disp : (uint32_t)i->disp);
+    } else if (i->index == REG_NONE) {
+        lea(t, i, reg, rm_mem(fetch(t, i->base, T1), i->disp));
+    } else if (i->base == REG_NONE) {
+        lea_scaled(a, reg, fetch(t, i->index, T1), i);
+    } else {
+        unsigned index = fetch(t, i->index, T2);
+        lea(t, i, reg, rm_sib(fetch(t, i->base, T1), index, i->scale, i->disp));
+    }
+    if (i->addrsize == 2)
+        as_op(a, OPC(1, 0xb7), reg, rm_reg(reg), 0);
+}
+
+/* Segment checks that are not folded into the mode, and the base. False: always in C. */
+static bool apply_segment(struct translation *t, const struct insn *i, unsigned bytes,
+                          bool write)
+{
+    struct as *a = &t->as;
+    const struct segment_cache *s = &t->c->segc[i->seg];
+    if (i->code_bits == 64) {
+        if (i->seg == SEG_FS || i->seg == SEG_GS)
+            as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(&s->base), 0);
+        return true;
+    }
+    if (i->seg != SEG_FS && i->seg != SEG_GS && i->seg != SEG_CS)
+        return true; /* MODE_FLAT */
+    if (i->seg == SEG_CS && write)
+        return false;
+    as_op_imm(a, OPC(0, 0xf6), 0, rm_near(&s->ok), write ? ACCESS_WRITE : ACCESS_READ, 1);
+    gen_bail(t, CC_E);
+    as_lea(a, T2, rm_mem(T1, (int32_t)bytes - 1));
+    as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_near(&s->limit), 0);
+    gen_bail(t, CC_A);
+    as_op(a, OPC(0, 0x03), T1, rm_near(&s->base), 0);
+    return true;
+}
+
+static void check(struct translation *t, struct page_slot *slot, unsigned bytes, bool write)
+{
+    struct as *a = &t->as;
+    struct jit_site *site = site_new(t);
+    if (!site)
+        return;
+    site->slot = slot;
+    site->last_byte = (uint8_t)(bytes - 1);
+    site->write = write;
+    as_op(a, OPC(0, 0x2b) | OP_W, T1, rm_near(&slot->page), 0);
+    as_op_imm(a, OPC(0, 0x81) | OP_W, 7, rm_reg(T1), 4096 - bytes, 4);
+    cold_add(t, as_jcc(a, CC_A), site, NULL);
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(&slot->host), 0);
+    site->back = as_here(a);
+}
+
+static struct page_slot *slot_take(struct translation *t, bool write)
+{
+    unsigned *next = &t->jit->next_slot[t->set][write];
+    *next = *next + 1 < SLOTS ? *next + 1 : SLOT_STACK + 1;
+    return &t->jit->slots[t->set][write][*next];
+}
+
+void gen_bail(struct translation *t, unsigned cc)
+{
+    struct jit_site *site = site_new(t);
+    if (site)
+        cold_add(t, as_jcc(&t->as, cc), site, NULL);
+}
+
+void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write)
+{
+    flags_preserve(t);
+    gen_effective(t, i, T1);
+    if (!apply_segment(t, i, bytes, write)) {
+        as_op(&t->as, OPC(0, 0x85) | OP_W, H_RSP, rm_reg(H_RSP), 0); /* never zero */
+        gen_bail(t, CC_NE);
+        return;
+    }
+    bool stack = i->base == RSP && i->seg == SEG_SS;
+    check(t, stack ? &t->jit->slots[t->set][write][SLOT_STACK] : slot_take(t, write), bytes,
+          write);
+}
+
+void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write)
+{
+    flags_preserve(t);
+    if (t->insns[t->at].code_bits == 64)
+        as_lea(&t->as, T1, rm_mem(H_SP, disp));
+    else
+        as_lea32(&t->as, T1, rm_mem(H_SP, disp));
+    check(t, &t->jit->slots[t->set][write][SLOT_STACK], bytes, write);
+}
+
+void gen_check(struct translation *t, unsigned bytes, bool write)
+{
+    check(t, slot_take(t, write), bytes, write);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stubs.c - code made once: the way in from C, the ways out, the slow paths of memory operands.
+ *
+ *   enter(code)      C calls it: loads the guest's registers, jumps to code
+ *   leave            back to that caller; registers are in struct vcpu already
+ *   exit_*           from a block: stores the registers first
+ *   site_call        T2 = site: runs one instruction in C, goes on where C says
+ *   slot_miss[w]     T2 = site, T1 = linear - slot page: asks the TLB, fills the slot
+ */
+#include "jit/internal.h"
+
+static const uint8_t callee_saved[6] = {H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15};
+
+static void store_registers(struct as *a, struct vcpu *c)
+{
+    for (unsigned r = 0; r < 16; r++)
+        if (host_reg(r) != SPILLED)
+            as_store(a, rm_near(&c->gpr[r]), host_reg(r));
+}
+/* Flags too, from flags_ax; T2 stays. */
+static void load_registers(struct as *a, struct vcpu *c)
+{
+    as_restore_flags(a, &c->jit->flags_ax, T1);
+    for (unsigned r = 0; r < 16; r++)
+        if (host_reg(r) != SPILLED)
+            as_load(a, host_reg(r), rm_near(&c->gpr[r]));
+}
+
+static uint64_t begin(struct as *a)
+{
+    while (as_here(a) & 15)
+        as8(a, 0x90);
+    return as_here(a);
+}
+
+static void push(struct as *a, unsigned r)
+{
+    if (r >= 8)
+        as8(a, 0x41);
+    as8(a, 0x50 | (r & 7));
+}
+static void pop(struct as *a, unsigned r)
+{
+    if (r >= 8)
+        as8(a, 0x41);
+    as8(a, 0x58 | (r & 7));
+}
+
+static void emit_enter(struct as *a, struct jit *jit)
+{
+    jit->enter = begin(a);
+    for (unsigned k = 0; k < 6; k++)
+        push(a, callee_saved[k]);
+    as_lea(a, H_RSP, rm_mem(H_RSP, -8)); /* aligned for calls */
+    as_store(a, rm_reg(T2), H_RDI);
+    load_registers(a, jit->c);
+    as_op(a, OPC(0, 0xff), 4, rm_reg(T2), 0);
+
+    jit->leave = begin(a);
+    as_lea(a, H_RSP, rm_mem(H_RSP, 8));
+    for (unsigned k = 6; k-- > 0;)
+        pop(a, callee_saved[k]);
+    as8(a, 0xc3);
+}
+
+static void emit_exits(struct as *a, struct jit *jit)
+{
+    jit->exit_live = begin(a);
+    as_save_flags(a, &jit->flags_ax, T1);
+    jit->exit_saved = as_here(a);
+    as_store(a, rm_near(&jit->exit_link), T2);
+    store_registers(a, jit->c);
+    as_jmp_to(a, jit->leave);
+
+    jit->exit_indirect = begin(a); /* T2 = RIP */
+    as_store(a, rm_near(&jit->c->rip), T2);
+    as_op_imm(a, OPC(0, 0xc7) | OP_W, 0, rm_near(&jit->exit_link), 0, 4);
+    store_registers(a, jit->c);
+    as_jmp_to(a, jit->leave);
+}
+
+static void emit_site_call(struct as *a, struct jit *jit)
+{
+    jit->site_call = begin(a);
+    store_registers(a, jit->c);
+    as_store(a, rm_reg(H_RDI), T2);
+    as_mov_imm(a, H_RAX, (uint64_t)(uintptr_t)jit_serve_site);
+    as_op(a, OPC(0, 0xff), 2, rm_reg(H_RAX), 0);
+    as_op(a, OPC(0, 0x85) | OP_W, H_RAX, rm_reg(H_RAX), 0);
+    as_patch(a, as_jcc(a, CC_E), jit->leave);
+    as_store(a, rm_reg(T2), H_RAX);
+    load_registers(a, jit->c);
+    as_op(a, OPC(0, 0xff), 4, rm_reg(T2), 0);
+}
+
+/* The same search as tlb_read_hit and tlb_write_hit (cpu/access.h). */
+static void emit_slot_miss(struct as *a, struct jit *jit, bool write)
+{
+    jit->slot_miss[write] = begin(a);
+    struct rm slot = rm_mem(T2, offsetof(struct jit_site, slot));
+    as_store(a, rm_near(&jit->save[0]), H_RAX);
+    as_store(a, rm_near(&jit->save[1]), H_RCX);
+    as_store(a, rm_near(&jit->save[2]), H_RDX);
+    as_load(a, H_RCX, slot);
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(H_RCX, 0), 0); /* linear */
+    as_store(a, rm_reg(H_RAX), T1);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RAX), 12 - 5, 1); /* shr */
+    _Static_assert(sizeof(struct tlb_entry) == 32, "index by shift");
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(H_RAX), (TLB_ENTRIES - 1) * 32, 4); /* and */
+    as_op(a, OPC(0, 0x03) | OP_W, H_RAX, rm_near(&jit->c->tlb), 0);
+    as_op(a, OPC(1, 0xb6), H_RDX, rm_mem(T2, offsetof(struct jit_site, last_byte)), 0);
+    as_op(a, OPC(0, 0x03) | OP_W, H_RDX, rm_reg(T1), 0);
+    as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(H_RDX), (uint64_t)-4096, 4);
+    size_t tag = write ? offsetof(struct tlb_entry, write) : offsetof(struct tlb_entry, read);
+    as_op(a, OPC(0, 0x3b) | OP_W, H_RDX, rm_mem(H_RAX, (int32_t)tag), 0);
+    uint8_t *miss = as_jcc(a, CC_NE);
+    as_store(a, rm_mem(H_RCX, 0), H_RDX);
+    as_load(a, H_RAX, rm_mem(H_RAX, offsetof(struct tlb_entry, addend)));
+    as_op(a, OPC(0, 0x03) | OP_W, H_RDX, rm_reg(H_RAX), 0);
+    as_store(a, rm_mem(H_RCX, 8), H_RDX);
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_reg(H_RAX), 0);
+    as_load(a, H_RAX, rm_near(&jit->save[0]));
+    as_load(a, H_RCX, rm_near(&jit->save[1]));
+    as_load(a, H_RDX, rm_near(&jit->save[2]));
+    as_op(a, OPC(0, 0xff), 4, rm_mem(T2, offsetof(struct jit_site, back)), 0);
+    as_patch(a, miss, as_here(a));
+    as_load(a, H_RAX, rm_near(&jit->save[0]));
+    as_load(a, H_RCX, rm_near(&jit->save[1]));
+    as_load(a, H_RDX, rm_near(&jit->save[2]));
+    as_jmp_to(a, jit->site_call);
+}
+
+void stubs_emit(struct jit *jit)
+{
+    struct as a = {.p = jit->code_rw, .rx = jit->code_rx - jit->code_rw};
+    jit->c->jit = jit;
+    emit_enter(&a, jit);
+    emit_exits(&a, jit);
+    emit_site_call(&a, jit);
+    emit_slot_miss(&a, jit, false);
+    emit_slot_miss(&a, jit, true);
+    begin(&a);
+    jit->code_used = (size_t)(a.p - jit->code_rw);
+}
