@@ -87,9 +87,10 @@ struct program_item {
     uint8_t length;
     bool is_data;
     bool starts_block;
-    bool no_next;   /* never runs on into the next item */
-    bool may_skip;  /* perhaps leaves the flags as they are: shifts by CL, REP CMPS */
-    int16_t target; /* item it may branch to, -1: none */
+    bool no_next;    /* never runs on into the next item */
+    bool is_patched; /* the program writes to it as intended */
+    bool may_skip;   /* perhaps leaves the flags as they are: shifts by CL, REP CMPS */
+    int16_t target;  /* item it may branch to, -1: none */
     uint32_t flags_read, flags_written, flags_undefined;
     uint32_t undefined_before; /* by program_flags */
 };

@@ -52,6 +52,19 @@ static bool frame_find(const struct world *w, const struct program *p, uint64_t 
     return *ip_at && *flags_at;
 }
 
+bool world_is_spoiled(const struct world *w, const struct program *p)
+{
+    if (w->device_fetched)
+        return true;
+    for (unsigned n = 0; n < p->item_count; n++) {
+        const struct program_item *t = &p->items[n];
+        if (!t->is_data && !t->is_patched &&
+            memcmp(w->ram.base + PAGE_CODE + t->at, p->code + t->at, t->length) != 0)
+            return true;
+    }
+    return false;
+}
+
 int world_fault_item(const struct world *w, const struct program *p)
 {
     uint64_t ip_at, flags_at;

@@ -779,6 +779,8 @@ static bool is_acceptable(struct maker *m, const struct insn *i)
         return false;
     if (m->stack_fixed && moves_stack(i->op))
         return false;
+    if (m->stack_fixed && i->mem && i->base == RSP && !one_in(m, 16))
+        return false; /* the return address is there */
     if (i->op == OP_MOV_CR)
         return i->opcode == 0x20 && i->reg != 8 && i->reg < 5;
     if (i->op == OP_MOV_SREG && i->opcode == 0x8e)

@@ -272,6 +272,7 @@ static void self_modify(struct maker *m)
         if (bits(m) == 16) /* it may have got a prefix */
             m->label_at[label] = (uint16_t)(m->at - 2);
     }
+    m->p->items[m->p->item_count - 1].is_patched = true;
 }
 
 static void interrupt(struct maker *m)

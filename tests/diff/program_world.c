@@ -46,6 +46,8 @@ static void device_log(struct world *w, struct device_access a)
 /* Depends on the order of accesses, so that one too many changes what follows. */
 static uint64_t device_read(struct world *w, uint64_t address, unsigned size, bool is_port)
 {
+    if (!is_port && (world_at(w) & 0x1ff000) == PAGE_MMIO)
+        w->device_fetched = true;
     uint64_t state = address << 20 ^ size << 10 ^ w->access_count;
     uint64_t value = program_random(&state) & mask_bytes(size);
     device_log(w, (struct device_access){address, value, (uint8_t)size, false, is_port});
@@ -383,6 +385,7 @@ void world_load(struct world *w, const struct program *p, unsigned run)
     c->instructions = 0;
     w->program = p;
     w->access_count = 0;
+    w->device_fetched = false;
     memory_load(w, p);
     control_load(c, p);
     system_load(c, p);

@@ -36,6 +36,7 @@ struct world {
     const struct program *program; /* the loaded one */
     struct device_access accesses[DEVICE_LOG];
     unsigned access_count; /* may exceed DEVICE_LOG */
+    bool device_fetched;   /* code was read from the device */
 };
 
 struct world *world_new(const struct engine *engine, const char *model);
@@ -53,6 +54,9 @@ uint64_t world_at(const struct world *w);
  * differences are printed to `out` if it is not NULL. */
 bool world_same(struct world *a, struct world *b, const struct program *p, FILE *out);
 
+/* The program has overwritten instructions that it was not meant to, so that nobody knows which
+ * flags they leave undefined; or it ran into the device, which is read as often as one likes. */
+bool world_is_spoiled(const struct world *w, const struct program *p);
 /* The item that raised the exception whose handler has halted; -1 = none, or unknown. */
 int world_fault_item(const struct world *w, const struct program *p);
 
