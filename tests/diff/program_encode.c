@@ -105,7 +105,8 @@ void encode_init(const struct vcpu *model)
     table.model = model;
     for (unsigned n = 0; n < optab_row_count; n++) {
         enum family f = family_of(&optab_rows[n]);
-        if (f < FAMILIES && cpu_has(model, optab_rows[n].feature | 0) &&
+        enum isa_feature feature = optab_rows[n].feature;
+        if (f < FAMILIES && (feature == ISA_BASE || cpu_has(model, feature)) &&
             table.count[f] < ROWS_MAX)
             table.rows[f][table.count[f]++] = (uint16_t)n;
     }

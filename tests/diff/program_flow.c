@@ -138,8 +138,12 @@ static bool prepare(struct maker *m, const struct draft *d)
         if (is_free(m, RCX))
             emit_mov(m, RCX, 0);
         return is_free(m, RCX) || one_in(m, 16);
+    case OP_XRSTOR:
+    case OP_XRSTORS:
+        return one_in(m, 8);
     case OP_LDMXCSR:
     case OP_VLDMXCSR:
+    case OP_FXRSTOR:
     case OP_FLDCW:
     case OP_FLDENV:
     case OP_FRSTOR:

@@ -34,7 +34,7 @@ struct test {
     struct world *reference, *tested;
     struct program program;
     unsigned long made, blocks, instructions, halts, budgets, spoiled;
-    unsigned long vectors[64], failures;
+    unsigned long vectors[64], failures, ops[OP_COUNT];
 };
 
 /* ---- running ---- */
@@ -96,6 +96,15 @@ static void count_run(struct test *t, const struct program *p)
         else
             printf("elsewhere\n");
     }
+}
+
+static void count_ops(struct test *t, const struct program *p)
+{
+    struct insn i;
+    for (unsigned n = 0; n < p->item_count; n++)
+        if (!p->items[n].is_data && decode_insn(&i, p->code + p->items[n].at,
+                                                p->items[n].length, p->mode->bits) == DECODE_OK)
+            t->ops[i.op]++;
 }
 
 /* ---- what went wrong ---- */
@@ -202,6 +211,8 @@ static void one_program(struct test *t, uint64_t seed)
         return;
     t->made++;
     t->blocks += p->block_count;
+    if (t->options.verbose)
+        count_ops(t, p);
     for (unsigned run = 0; run < RUNS; run++) {
         if (run_both(t, p, run, NULL)) {
             count_run(t, p);
@@ -268,7 +279,9 @@ static void summary(const struct test *t)
     for (unsigned n = 0; n < 64; n++)
         if (t->vectors[n])
             printf(" %u:%lu", n, t->vectors[n]);
-    printf("\n");
+    printf("\noperations\n");
+    for (unsigned n = 1; n < OP_COUNT; n++)
+        printf("%8lu %s\n", t->ops[n], op_name(n));
 }
 
 int main(int argc, char **argv)
