@@ -29,8 +29,10 @@ int check_restart(struct check *k, bool again)
     memset(k->exit, 0, sizeof(k->exit));
     for (unsigned which = 0; which < 2; which++) {
         int rc = k->in->make(k->in->ctx, which, again, &k->vm[which]);
-        if (rc < 0)
+        if (rc < 0) {
+            k->told = true;
             return rc;
+        }
         struct weir *vm = k->vm[which];
         if (!vm->cpu.icount || vm->cpu.instructions)
             return err_set(&vm->err, WEIR_EINVAL,
@@ -188,7 +190,7 @@ int weir_check_run(const struct weir_check *check, struct weir_check_result *res
     int rc = check_restart(k, false);
     if (rc == 0)
         rc = run(k, result);
-    for (unsigned which = 0; which < 2 && rc < 0; which++)
+    for (unsigned which = 0; which < 2 && rc < 0 && !k->told; which++)
         if (k->vm[which] && *k->vm[which]->err.text && in.report)
             weir_textf(in.report, "%s: %s\n", in.names[which], k->vm[which]->err.text);
     release(k);

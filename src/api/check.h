@@ -26,6 +26,7 @@ struct check {
     struct weir *vm[2];
     struct weir_exit exit[2];
     bool ended; /* one of them, or both */
+    bool told;  /* make failed: its author knows why */
     uint64_t at;
     struct check_insn trail[CHECK_TRAIL]; /* of the reference, when it goes in single steps */
     unsigned trail_count;

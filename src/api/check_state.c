@@ -15,7 +15,8 @@ struct field {
 };
 
 // clang-format off
-#define ONE(name, member)  {name, offsetof(struct vcpu, member), sizeof(((struct vcpu *)0)->member), 1}
+#define ONE(name, member)                                                                      \
+    {name, offsetof(struct vcpu, member), sizeof(((struct vcpu *)0)->member), 1}
 #define MANY(name, member)                                                                     \
     {name, offsetof(struct vcpu, member[0]), sizeof(((struct vcpu *)0)->member[0]),            \
      ARRAY_SIZE(((struct vcpu *)0)->member)}

@@ -134,16 +134,19 @@ enum parse_result option_cpu(struct options *o, const char *name, const char *ar
 
 /* ---- -accel, -machine ---- */
 
-static const char *const accels[] = {"jit", "interp", NULL};
+static const char *const accels[] = {"jit", "interp", "check", NULL};
 
 enum parse_result option_accel(struct options *o, const char *name, const char *argument)
 {
     if (!strcmp(argument, "help") || !strcmp(argument, "?")) {
         strbuf_printf(&o->help, "Accelerators:\n"
                                 "  jit              translator\n"
-                                "  interp           interpreter\n");
+                                "  interp           interpreter\n"
+                                "  check            lock-step: two engines on one guest\n");
         return PARSE_DONE;
     }
+    if (strcspn(argument, ",") == strlen("check") && !strncmp(argument, "check", 5))
+        return option_check(o, argument);
     static const char *const names[] = {"accel", "tb-size", NULL};
     struct props p;
     if (option_props(o, &p, "-accel", argument, "accel", names) != PARSE_OK)

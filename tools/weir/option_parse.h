@@ -40,6 +40,7 @@ OPTION(option_debugcon);
 OPTION(option_echr);
 /* option_icount.c */
 OPTION(option_icount);
+enum parse_result option_check(struct options *o, const char *argument); /* -accel check,... */
 /* option_log.c */
 OPTION(option_log_items);
 OPTION(option_log_file);
@@ -58,6 +59,8 @@ int option_choice(struct options *o, const char *what, const char *value,
 const char *option_prop(struct options *o, const struct props *p, const char *name);
 enum parse_result option_bool_prop(struct options *o, const struct props *p, const char *what,
                                    const char *name, bool *value);
+/* After all options: what does not go with -accel check. */
+enum parse_result option_check_rest(struct options *o);
 /* After all options: what -nographic and its absence mean for serial port and monitor. */
 enum parse_result option_default_consoles(struct options *o);
 /* "int,exec" to bits, for -d and the monitor's log command. NULL, or the unknown item. */

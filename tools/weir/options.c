@@ -25,7 +25,10 @@ const struct option option_table[] = {
     {"M", "TYPE", "same as -machine", option_machine, S},
     {"cpu", "MODEL[,+FLAG][,-FLAG]", "CPU model and features (default host); help lists them",
      option_cpu, S},
-    {"accel", "NAME", "how the CPU is executed: interp; help lists them", option_accel, S},
+    {"accel", "NAME[,PROP=VALUE...]",
+     "how the CPU is executed: interp; check[,engine=NAME][,step=N][,ram-step=N][,limit=N] runs "
+     "the interpreter and another engine in lock-step and reports the first difference; help "
+     "lists them", option_accel, S},
     {"icount", "[shift=]N[,sleep=on|off]",
      "deterministic time: 2^N ns (N 0 to 10) for each executed instruction; sleep=off: an idle CPU "
      "skips to the next timer instead of waiting", option_icount, S},
@@ -247,6 +250,8 @@ enum parse_result options_parse(struct options *o, int argc, char **argv)
         result = check_combinations(o);
     if (result == PARSE_OK)
         result = option_default_consoles(o);
+    if (result == PARSE_OK)
+        result = option_check_rest(o);
     return result;
 }
 

@@ -52,6 +52,11 @@ struct options {
     unsigned serial_count, implicit_count, image_count;
     int escape_char; /* of the mux, 1 = Ctrl-A */
     bool serial_given, monitor_given, display_given, nographic;
+    struct {
+        bool on;
+        const char *engine; /* compared with the interpreter */
+        uint64_t step, ram_step, limit;
+    } check; /* -accel check */
     bool snapshot, no_reboot, no_shutdown, start_stopped, quit_on_eof;
     struct strbuf help; /* what "-device help" and the like print */
     char error[512];

@@ -222,12 +222,7 @@ static void tool_free(struct tool *t)
         console_free(c);
     }
     clients_free(t);
-    while (t->drives) {
-        struct drive_state *d = t->drives;
-        t->drives = d->next;
-        free(d->file);
-        free(d);
-    }
+    tool_forget_drives(t);
     terminal_restore();
     if (t->signal_fd >= 0)
         close(t->signal_fd);
@@ -278,7 +273,9 @@ int command_run(int argc, char **argv)
     fputs(t->options.help.data, stdout);
     if (parsed == PARSE_FAIL)
         fprintf(stderr, "weir: %s\n", t->options.error);
-    int status = parsed == PARSE_OK ? run_options(t) : parsed == PARSE_DONE ? 0 : 1;
+    int status = parsed == PARSE_DONE ? 0 : 1;
+    if (parsed == PARSE_OK)
+        status = t->options.check.on ? lockstep_run(t) : run_options(t);
     if (t->vm)
         end_machine(t);
     tool_free(t);

@@ -167,7 +167,7 @@ static bool add_devices(struct tool *t)
     return true;
 }
 
-static bool set_log(struct tool *t)
+bool setup_log(struct tool *t)
 {
     char error[512];
     struct options *o = &t->options;
@@ -205,20 +205,31 @@ static void on_event(void *ctx, enum weir_machine_event event, bool from_guest)
     }
 }
 
+bool setup_parts(struct tool *t)
+{
+    struct options *o = &t->options;
+    if (!add_drives(t))
+        return false;
+    return !o->kernel ||
+           checked(t, "-kernel", weir_kernel_set(t->vm, o->kernel, o->initrd, o->append));
+}
+
+bool setup_devices(struct tool *t)
+{
+    return add_devices(t) && checked(t, "", weir_start(t->vm));
+}
+
 static bool equip(struct tool *t)
 {
     struct options *o = &t->options;
     weir_on_machine_event(t->vm, on_event, t);
     weir_set_reset_exits(t->vm, o->no_reboot);
-    if (!set_log(t) || !add_drives(t))
-        return false;
-    if (o->kernel &&
-        !checked(t, "-kernel", weir_kernel_set(t->vm, o->kernel, o->initrd, o->append)))
+    if (!setup_log(t) || !setup_parts(t))
         return false;
     for (struct chardev *def = o->chardevs; def; def = def->next)
         if (!open_chardev(t, def))
             return false;
-    return add_devices(t) && checked(t, "", weir_start(t->vm));
+    return setup_devices(t);
 }
 
 bool setup_vm(struct tool *t)

@@ -9,4 +9,10 @@
  * one line on standard error; t->vm may be set all the same. */
 bool setup_vm(struct tool *t);
 
+/* Parts of that, for -accel check, which has terminals of its own: drives and kernel; devices, and
+ * starting the machine; the log's file, items and filter. */
+bool setup_parts(struct tool *t);
+bool setup_devices(struct tool *t);
+bool setup_log(struct tool *t);
+
 #endif

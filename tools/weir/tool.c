@@ -85,6 +85,16 @@ struct drive_state *tool_drive(struct tool *t, const char *id)
     return d;
 }
 
+void tool_forget_drives(struct tool *t)
+{
+    while (t->drives) {
+        struct drive_state *d = t->drives;
+        t->drives = d->next;
+        free(d->file);
+        free(d);
+    }
+}
+
 int tool_media(struct tool *t, const char *id, const char *file, bool force)
 {
     int error = weir_media_change(t->vm, id, file, force);
