@@ -175,6 +175,27 @@ static void consoles(void **state)
 }
 
 /* What is wrong must be named, in one line, with what was meant where one can guess. */
+static void time_options(void **state)
+{
+    struct options o = {0};
+    assert_int_equal(parse(&o, "-icount shift=4,sleep=off -rtc base=2001-09-09T01:46:40"),
+                     PARSE_OK);
+    assert_int_equal(o.config.icount_shift, 4);
+    assert_false(o.config.icount_sleep);
+    assert_int_equal(o.config.rtc_base_s, 1000000000);
+    assert_false(o.check.on);
+    options_free(&o);
+    assert_int_equal(parse(&o, "-icount 0 -M pc,accel=check -nographic"), PARSE_OK);
+    assert_int_equal(o.config.icount_shift, 0);
+    assert_true(o.config.icount_sleep && o.check.on);
+    options_free(&o);
+    assert_int_equal(parse(&o, "-accel check,step=5,ram-step=6,limit=7,engine=interp"),
+                     PARSE_OK);
+    assert_int_equal(o.config.icount_shift, -1);
+    assert_true(o.check.step == 5 && o.check.ram_step == 6 && o.check.limit == 7);
+    options_free(&o);
+}
+
 static void bad_options(void **state)
 {
     static const struct {
@@ -196,6 +217,12 @@ static void bad_options(void **state)
         {"-rtc bass=utc", "bass", "base"},
         {"-icount 11", "11", "10"},
         {"-icount sleep=off", "shift", "missing"},
+        {"-accel chek", "chek", "check"},
+        {"-accel check,limt=3", "limt", "limit"},
+        {"-accel check,step=0", "step", "number"},
+        {"-accel check -S", "check", "-S"},
+        {"-accel check -qmp unix:/tmp/x", "check", "QMP"},
+        {"-accel check -device virtio-rng-pci", "virtio-rng-pci", "random"},
         {"-icount shift=3,align=on", "align", "supported"},
         {"-boot order=z", "'z'", "letters"},
         {"-boot meun=on", "meun", "menu"},
@@ -505,12 +532,13 @@ static void hexadecimal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(suggestions),  cmocka_unit_test(numbers),
-        cmocka_unit_test(properties),   cmocka_unit_test(good_options),
-        cmocka_unit_test(consoles),     cmocka_unit_test(bad_options),
-        cmocka_unit_test(help_options), cmocka_unit_test(expressions),
-        cmocka_unit_test(dumps),        cmocka_unit_test(values),
-        cmocka_unit_test(json_streams), cmocka_unit_test(hexadecimal),
+        cmocka_unit_test(suggestions), cmocka_unit_test(numbers),
+        cmocka_unit_test(properties),  cmocka_unit_test(good_options),
+        cmocka_unit_test(consoles),    cmocka_unit_test(time_options),
+        cmocka_unit_test(bad_options), cmocka_unit_test(help_options),
+        cmocka_unit_test(expressions), cmocka_unit_test(dumps),
+        cmocka_unit_test(values),      cmocka_unit_test(json_streams),
+        cmocka_unit_test(hexadecimal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
