@@ -19,6 +19,7 @@ void weir_config_init(struct weir_config *config, size_t size)
     memset(config, 0, size);
     config->size = size;
     config->name = "weir";
+    config->icount_shift = -1;
 }
 
 static const char *const models[] = {"host", "qemu64", "pentium3"};

@@ -59,7 +59,7 @@ enum parse_result option_check(struct options *o, const char *argument)
         return PARSE_FAIL;
     const char *engine = option_prop(o, &p, "engine");
     o->check.on = true;
-    o->check.engine = engine ? engine : "interp";
+    o->check.engine = engine ? engine : "jit";
     enum parse_result result = count_prop(o, &p, "step", &o->check.step);
     if (result == PARSE_OK)
         result = count_prop(o, &p, "ram-step", &o->check.ram_step);

@@ -142,8 +142,10 @@ static inline enum weir_stop run_block(struct vcpu *c, struct block *b, uint64_t
 {
     if (UNLIKELY(!b))
         return exception_deliver(c);
-    if (UNLIKELY(c->insn_limit - c->instructions < b->count || beyond_limit(c, b->bytes)))
-        return interp_step_one(c);
+    if (UNLIKELY(c->insn_limit - c->instructions < b->count || beyond_limit(c, b->bytes))) {
+        enum weir_stop one = interp_step_one(c);
+        return one == STOP_NEXT ? STOP_BOUNDARY : one; /* the limit may be reached */
+    }
     if (UNLIKELY(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)))
         trace(c, b, linear);
     c->blocks->running = b;
