@@ -1,4 +1,5 @@
-# The front door; Meson does the work. BUILD=dir and CC=clang choose another build.
+# The front door; Meson does the work. BUILD=dir and CC=clang choose another build;
+# BENCHFLAGS=--quick makes the benchmark short.
 BUILD ?= build
 
 all: $(BUILD)/build.ninja
@@ -8,7 +9,7 @@ $(BUILD)/build.ninja:
 check: all
 	meson test -C $(BUILD) --print-errorlogs
 bench: all
-	bench/run $(BUILD)
+	bench/run $(BUILD) $(BENCHFLAGS)
 fuzz: all
 	tests/fuzz/run $(BUILD)
 format:

@@ -9,8 +9,8 @@ ALSO_32 = {'c': 'C kernels 32', 'kernel': 'kernel paths'}
 ONLY_32 = {'kernel': ['syscall.32']}
 GROUPS = {'c': 'C kernels 64', 'simd': 'SIMD, blocks', 'kernel': 'kernel paths',
           'cold': 'cold code'}
-# Engines that emulate vectors are up to 200 times slower there.
-SHARE = {'simd': 0.2}
+# Kinds and rows that get less work: engines that emulate vectors are up to 200 times slower there.
+SHARE = {'simd': 0.2, 'matrix': 0.2, 'matrix.32': 0.2}
 COLD_INSTRUCTIONS = 100000
 
 
@@ -62,7 +62,8 @@ class Plan:
             lines = output(self.path(row.tool), '-r', '1', '-t', str(seconds), row.name).split('\n')
             counts = [int(line.split()[2]) for line in lines if line.startswith('= ')]
             if counts:
-                row.count = max(1, round(counts[0] * scale * SHARE.get(row.kind, 1)))
+                share = SHARE.get(row.kind, SHARE.get(row.name, 1))
+                row.count = max(1, round(counts[0] * scale * share))
         self.rows = [row for row in self.rows if row.count]
 
     def text(self, repetitions):

@@ -145,8 +145,10 @@ def plot(rows, groups, folder):
     with open(data, 'w', encoding='ascii') as f:
         for name, row in bars:
             f.write(f'{name} {row["to_native"]:.3f} {row["qemu_to_native"] or "NaN"}\n')
+    if not bars:
+        return 'none, for lack of ratios'
     script = PLOT.format(width=300 + 30 * len(bars), png=png, data=data)
-    subprocess.run(['gnuplot', '-'], input=script, text=True, check=bool(bars))
+    subprocess.run(['gnuplot', '-'], input=script, text=True, check=True)
     return png
 
 
