@@ -584,6 +584,8 @@ void flow_return(struct maker *m)
 void flow_stop(struct maker *m)
 {
     uint8_t b[2] = {0xcd, END_VECTOR};
+    if (one_in(m, 24))
+        return; /* runs on into NOPs: the budget ends it */
     if (one_in(m, 4))
         emit_bytes(m, "\x0f\x0b", 2);
     else if (m->p->mode->cpl == 0 && one_in(m, 2))

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
+#include "cpu/interp/blocks.h"
+#include "jit/jit.h"
 
 /* ---- modes ---- */
 
@@ -403,6 +405,12 @@ void world_load(struct world *w, const struct program *p, unsigned run)
     c->cpl = p->mode->cpl;
     cpu_mode_update(c);
     tlb_flush_all(c);
+    if (w->engine->loaded && p->seed % 8) {
+        w->engine->loaded(w, p);
+        memory_load(w, p);
+        tlb_flush_all(c);
+        c->fault = (struct x86_fault){0};
+    }
 }
 
 void world_forget(struct world *w)
@@ -457,9 +465,31 @@ static enum weir_stop step_run(struct vcpu *c)
     return stop;
 }
 
+static int jit_start(struct vcpu *c, struct err *err)
+{
+    return jit_init(c, JIT_CODE_BYTES_MIN, err);
+}
+
+/* The blocks of most programs are translated at once. Finding them leaves traces in page tables
+ * and TLBs, which world_load removes. */
+static void jit_loaded(struct world *w, const struct program *p)
+{
+    bool starts = true;
+    for (unsigned n = 0; n < p->item_count; n++) {
+        const struct program_item *t = &p->items[n];
+        if ((starts || t->starts_block) && !t->is_data) {
+            struct block *b = blocks_lookup(&w->cpu, p->code_linear + t->at);
+            if (b)
+                b->heat = UINT16_MAX;
+        }
+        starts = t->target >= 0 || t->no_next;
+    }
+}
+
 static const struct engine engines[] = {
-    {"interp", NULL, NULL, interp_run},
-    {"step", NULL, NULL, step_run},
+    {"interp", NULL, NULL, interp_run, NULL},
+    {"step", NULL, NULL, step_run, NULL},
+    {"jit", jit_start, jit_fini, jit_run, jit_loaded},
 };
 
 const struct engine *engine_find(const char *name)

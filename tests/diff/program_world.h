@@ -7,11 +7,15 @@
 #include "cpu/cpu.h"
 #include "program.h"
 
+struct world;
+
 struct engine {
     const char *name;
     int (*init)(struct vcpu *c, struct err *err); /* or NULL */
     void (*fini)(struct vcpu *c);                 /* or NULL */
     enum weir_stop (*run)(struct vcpu *c);        /* until insn_limit or a stop */
+    /* A program has been loaded: lets the engine make code early. Or NULL. */
+    void (*loaded)(struct world *w, const struct program *p);
 };
 const struct engine *engine_find(const char *name);
 

@@ -54,6 +54,11 @@ static bool run_both(struct test *t, const struct program *p, unsigned run, FILE
         t->spoiled++;
         return true;
     }
+    if (count > t->options.limit || t->reference->cpu.instructions > count + 1000) {
+        if (out)
+            fprintf(out, "  ran beyond the limit: %llu\n", (unsigned long long)count);
+        return false;
+    }
     if (ours == theirs)
         return same;
     if (out)
