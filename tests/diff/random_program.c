@@ -13,9 +13,9 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 #include <weir/machine.h>
+#include "crash_guard.h"
 #include "program_world.h"
 
 #define RUNS 2u /* of each program, with other registers */
@@ -37,14 +37,56 @@ struct test {
     unsigned long vectors[64], failures, ops[OP_COUNT];
 };
 
+/* ---- engines that crash ---- */
+
+#define HANGS_AFTER_S 5u
+
+struct guarded {
+    struct test *t;
+    const struct program *p;
+    unsigned run;
+    enum weir_stop stop;
+};
+
+static void run_guarded(void *argument)
+{
+    struct guarded *g = argument;
+    world_load(g->t->tested, g->p, g->run);
+    g->stop = world_run(g->t->tested, g->t->options.limit);
+}
+
+static void free_guarded(void *world)
+{
+    world_free(world);
+}
+
+/* 0, or the signal that ended it: then the world has been replaced. */
+static int run_tested(struct test *t, const struct program *p, unsigned run,
+                      enum weir_stop *stop)
+{
+    struct guarded g = {t, p, run, STOP_NEXT};
+    int number = crash_guard(run_guarded, &g, HANGS_AFTER_S);
+    if (number) {
+        crash_guard(free_guarded, t->tested, HANGS_AFTER_S);
+        t->tested = world_new(t->options.engine, "max");
+    }
+    *stop = g.stop;
+    return number;
+}
+
 /* ---- running ---- */
 
 /* The engine first: the interpreter then runs exactly as many instructions, wherever in its
  * budget the engine stopped. */
 static bool run_both(struct test *t, const struct program *p, unsigned run, FILE *out)
 {
-    world_load(t->tested, p, run);
-    enum weir_stop theirs = world_run(t->tested, t->options.limit);
+    enum weir_stop theirs = STOP_NEXT;
+    int number = run_tested(t, p, run, &theirs);
+    if (number != 0) {
+        if (out)
+            fprintf(out, "  %s: %s\n", t->options.engine->name, strsignal(number));
+        return false;
+    }
     uint64_t count = t->tested->cpu.instructions;
     world_load(t->reference, p, run);
     enum weir_stop ours =
@@ -295,6 +337,7 @@ int main(int argc, char **argv)
     t.options = (struct options){
         .programs = 1000, .seed = 1, .limit = 400, .engine = engine_find("step")};
     parse(&t.options, argc, argv);
+    crash_guard_init();
     t.reference = world_new(engine_find("interp"), "max");
     t.tested = world_new(t.options.engine, "max");
     program_make_init(&t.reference->cpu);
