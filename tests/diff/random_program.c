@@ -6,7 +6,7 @@
  * and printed.
  *
  * usage: random_program [-n programs] [-s seed] [-e engine] [-m mode] [-o OPERATION]
- *                       [-l instructions] [-v]
+ *                       [-l instructions] [-f failures] [-v]
  *
  * The engine is compared with `interp`, the interpreter. `step`, the default, is the
  * interpreter again, with a budget of one instruction at a time and with other undefined flags.
@@ -21,7 +21,7 @@
 #define RUNS 2u /* of each program, with other registers */
 
 struct options {
-    unsigned long programs;
+    unsigned long programs, max_failures;
     uint64_t seed, limit;
     const struct engine *engine;
     const char *mode;
@@ -234,13 +234,9 @@ static void report(struct test *t, unsigned run)
     shrink(t, &small);
     world_forget(t->reference);
     world_forget(t->tested);
-    for (unsigned k = 0; k < RUNS; k++) {
-        if (run_both(t, &small, k, NULL))
-            continue;
-        printf("cut down, run %u:\n", k);
-        run_both(t, &small, k, stdout);
-        break;
-    }
+    printf("cut down:\n");
+    for (unsigned k = 0; k < RUNS && run_both(t, &small, k, stdout); k++)
+        ;
     print_program(t->options.verbose ? p : &small, 0);
     printf("\n");
 }
@@ -283,7 +279,7 @@ static unsigned op_by_name(const char *name)
 static void parse(struct options *o, int argc, char **argv)
 {
     int c;
-    while ((c = getopt(argc, argv, "n:s:e:m:o:l:v")) != -1) {
+    while ((c = getopt(argc, argv, "n:s:e:m:o:l:f:v")) != -1) {
         switch (c) {
         case 'n':
             o->programs = strtoul(optarg, NULL, 0);
@@ -302,6 +298,9 @@ static void parse(struct options *o, int argc, char **argv)
             break;
         case 'l':
             o->limit = strtoull(optarg, NULL, 0);
+            break;
+        case 'f':
+            o->max_failures = strtoul(optarg, NULL, 0);
             break;
         case 'v':
             o->verbose = true;
@@ -335,13 +334,19 @@ int main(int argc, char **argv)
 {
     static struct test t;
     t.options = (struct options){
-        .programs = 1000, .seed = 1, .limit = 400, .engine = engine_find("step")};
+
+        .max_failures = 5,
+        .programs = 1000,
+        .seed = 1,
+        .limit = 400,
+        .engine = engine_find("step")};
     parse(&t.options, argc, argv);
     crash_guard_init();
     t.reference = world_new(engine_find("interp"), "max");
     t.tested = world_new(t.options.engine, "max");
     program_make_init(&t.reference->cpu);
-    for (unsigned long n = 0; n < t.options.programs && t.failures < 5; n++)
+    for (unsigned long n = 0; n < t.options.programs && t.failures < t.options.max_failures;
+         n++)
         one_program(&t, t.options.seed + n);
     summary(&t);
     world_free(t.reference);
