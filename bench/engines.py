@@ -113,10 +113,10 @@ class Guest:
         folder = os.path.join(self.guests, arch)
         command = self.command + ['-m', '512', '-nographic', '-no-reboot', '-nic', 'none',
                                   '-kernel', f'{folder}/vmlinuz', '-initrd', f'{folder}/initrd',
-                                  '-append', f'console=ttyS0 quiet {append}']
+                                  '-append', f'console=ttyS0 quiet panic=-1 {append}']
         for drive in drives:
             command += ['-drive', f'file={drive},if=virtio,format=raw,readonly=on']
-        return timed_lines(command, 7200)
+        return timed_lines(command, 3600)
 
     def run(self, plan_text):
         plan = os.path.join(self.bench, 'plan.img')
@@ -127,9 +127,9 @@ class Guest:
         return read(self.boot('amd64', 'weir.root=/dev/vda', [image, plan]))
 
     def boot_seconds(self, arch):
-        """From the start of the process to the first line of init."""
+        """From the start of the process to the first line of init; 0 if that did not come."""
         begin = time.monotonic()
         for now, line in self.boot(arch, 'weir.run=poweroff'):
             if 'init reached' in line:
                 return now - begin
-        raise SystemExit(f'{self.name} did not reach init with the {arch} kernel')
+        return 0

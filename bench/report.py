@@ -77,7 +77,7 @@ def means(rows):
 def reaches(rows, groups):
     """(text, value, wanted, met) of each aim that was measured."""
     named = {row['name']: row for row in rows}
-    compared = [row['to_qemu'] for row in rows if row['to_qemu']]
+    compared = [row['to_qemu'] for row in rows if row['to_qemu'] and row['group'] != 'start']
     named['worst'] = {'to_qemu': min(compared, default=None)}
     for text, name, key, comparison, limit in REACHES:
         value = (named.get(name) or groups.get(name) or {}).get(key)
@@ -133,21 +133,26 @@ set grid ytics
 set xtics rotate by -50 scale 0
 set key outside top center horizontal
 set arrow from graph 0, first 1 to graph 1, first 1 nohead lw 2 lc rgb "#444444"
-plot "{data}" using 2:xtic(1) title "weir" lc rgb "#2060a0", \\
-     "" using 3 title "QEMU TCG" lc rgb "#d08030"
+plot {columns}
 '''
 
 
 def plot(rows, groups, folder):
     data, png = (os.path.join(folder, name) for name in ('speed.dat', 'speed.png'))
-    bars = [(row['name'], row) for row in rows if row['to_native'] and row['group'] != 'cold code']
-    bars += [(f'"mean: {name}"', mean) for name, mean in groups.items() if mean['to_native']]
-    with open(data, 'w', encoding='ascii') as f:
-        for name, row in bars:
-            f.write(f'{name} {row["to_native"]:.3f} {row["qemu_to_native"] or "NaN"}\n')
+    bars = [(row['name'], row) for row in rows if row['native'] and row['group'] != 'cold code']
+    bars += [(f'"mean: {name}"', mean) for name, mean in groups.items()]
+    columns = []
+    for column, key, title, colour in ((2, 'to_native', 'weir', '#2060a0'),
+                                       (3, 'qemu_to_native', 'QEMU TCG', '#d08030')):
+        if any(row[key] for _, row in bars):
+            columns.append(f'"{data}" using {column}:xtic(1) title "{title}" lc rgb "{colour}"')
+    bars = [(name, row) for name, row in bars if row['to_native'] or row['qemu_to_native']]
     if not bars:
         return 'none, for lack of ratios'
-    script = PLOT.format(width=300 + 30 * len(bars), png=png, data=data)
+    with open(data, 'w', encoding='ascii') as f:
+        for name, row in bars:
+            f.write(f'{name} {row["to_native"] or "NaN"} {row["qemu_to_native"] or "NaN"}\n')
+    script = PLOT.format(width=300 + 30 * len(bars), png=png, columns=', '.join(columns))
     subprocess.run(['gnuplot', '-'], input=script, text=True, check=True)
     return png
 
