@@ -76,13 +76,13 @@ int world_fault_item(const struct world *w, const struct program *p)
 }
 
 /* Sets to zero what is undefined of the flags in the frame on the stack of a halted handler. */
-static void frame_mask(struct world *w, const struct program *p)
+static void frame_mask(struct world *w, const struct program *p, bool flags_count)
 {
     uint64_t ip_at, flags_at;
     if (!frame_find(w, p, &ip_at, &flags_at))
         return;
     int n = world_fault_item(w, p);
-    uint32_t undefined = n < 0 ? FLAGS_ARITH : p->items[n].undefined_before;
+    uint32_t undefined = n < 0 || !flags_count ? FLAGS_ARITH : p->items[n].undefined_before;
     uint64_t flags = load_le(w->ram.base + flags_at, 2);
     store_le(w->ram.base + flags_at, flags & ~(uint64_t)undefined, 2);
 }
@@ -228,11 +228,12 @@ static void compare_devices(struct comparison *k)
     }
 }
 
-bool world_same(struct world *a, struct world *b, const struct program *p, FILE *out)
+bool world_same(struct world *a, struct world *b, const struct program *p, bool flags_count,
+                FILE *out)
 {
     struct comparison k = {out, a, b, true};
-    frame_mask(a, p);
-    frame_mask(b, p);
+    frame_mask(a, p, flags_count);
+    frame_mask(b, p, flags_count);
     compare_registers(&k, undefined_now(b, p));
     compare_system(&k);
     compare_fpu(&k);

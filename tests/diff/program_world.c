@@ -43,7 +43,8 @@ static void device_log(struct world *w, struct device_access a)
 {
     if (w->access_count < DEVICE_LOG)
         w->accesses[w->access_count] = a;
-    w->access_count++;
+    if (w->access_count++ % 8 == 7)
+        cpu_attention(&w->cpu, ATTENTION_STOP); /* engines must leave, and come back */
 }
 /* Depends on the order of accesses, so that one too many changes what follows. */
 static uint64_t device_read(struct world *w, uint64_t address, unsigned size, bool is_port)
@@ -430,14 +431,16 @@ enum weir_stop world_run(struct world *w, uint64_t limit)
 {
     struct vcpu *c = &w->cpu;
     c->insn_limit = limit;
+    cpu_attention_clear(c, ATTENTION_STOP);
     for (unsigned idle = 0; idle < 16; idle++) {
-        uint64_t before = c->instructions;
+        uint64_t before = c->instructions + w->access_count;
         enum weir_stop stop = w->engine->run(c);
         if (stop >= STOP_HALT)
             return stop;
         if (c->instructions >= limit)
             break;
-        if (c->instructions != before)
+        cpu_attention_clear(c, ATTENTION_STOP);
+        if (c->instructions + w->access_count != before)
             idle = 0;
     }
     return STOP_BOUNDARY;
@@ -458,11 +461,11 @@ static enum weir_stop step_run(struct vcpu *c)
         bool done = c->instructions != before;
         if (n >= 0 && done && world_at(w) >= PAGE_CODE)
             c->flags ^= w->program->items[n].flags_undefined & (uint32_t)program_random(&state);
-        if (!done && stop == STOP_BOUNDARY)
+        if (attention_due(c) || (!done && stop == STOP_BOUNDARY))
             break;
     }
     c->insn_limit = limit;
-    return stop;
+    return stop < STOP_HALT ? STOP_BOUNDARY : stop;
 }
 
 static int jit_start(struct vcpu *c, struct err *err)

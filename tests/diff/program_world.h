@@ -55,8 +55,10 @@ enum weir_stop world_run(struct world *w, uint64_t limit);
 uint64_t world_at(const struct world *w);
 
 /* True if both worlds are in the same state, but for flags that the program leaves undefined;
- * differences are printed to `out` if it is not NULL. */
-bool world_same(struct world *a, struct world *b, const struct program *p, FILE *out);
+ * differences are printed to `out` if it is not NULL. flags_count: flags in the frame of an
+ * exception are compared too. */
+bool world_same(struct world *a, struct world *b, const struct program *p, bool flags_count,
+                FILE *out);
 
 /* The program has overwritten instructions that it was not meant to, so that nobody knows which
  * flags they leave undefined; or it ran into the device, which is read as often as one likes. */

@@ -6,8 +6,10 @@
  * and printed.
  *
  * usage: random_program [-n programs] [-s seed] [-e engine] [-m mode] [-o OPERATION]
- *                       [-l instructions] [-f failures] [-v]
+ *                       [-l instructions] [-f failures] [-r] [-u] [-v]
  *
+ * -u: the engine runs without a limit, as far as programs end by themselves.
+ * -r: arithmetic flags in the frames of exceptions are not compared.
  * The engine is compared with `interp`, the interpreter. `step`, the default, is the
  * interpreter again, with a budget of one instruction at a time and with other undefined flags.
  */
@@ -26,7 +28,7 @@ struct options {
     const struct engine *engine;
     const char *mode;
     unsigned op;
-    bool verbose;
+    bool unlimited, relaxed, verbose;
 };
 
 struct test {
@@ -45,6 +47,7 @@ struct guarded {
     struct test *t;
     const struct program *p;
     unsigned run;
+    uint64_t limit;
     enum weir_stop stop;
 };
 
@@ -52,7 +55,7 @@ static void run_guarded(void *argument)
 {
     struct guarded *g = argument;
     world_load(g->t->tested, g->p, g->run);
-    g->stop = world_run(g->t->tested, g->t->options.limit);
+    g->stop = world_run(g->t->tested, g->limit);
 }
 
 static void free_guarded(void *world)
@@ -61,10 +64,10 @@ static void free_guarded(void *world)
 }
 
 /* 0, or the signal that ended it: then the world has been replaced. */
-static int run_tested(struct test *t, const struct program *p, unsigned run,
+static int run_tested(struct test *t, const struct program *p, unsigned run, uint64_t limit,
                       enum weir_stop *stop)
 {
-    struct guarded g = {t, p, run, STOP_NEXT};
+    struct guarded g = {t, p, run, limit, STOP_NEXT};
     int number = crash_guard(run_guarded, &g, HANGS_AFTER_S);
     if (number) {
         crash_guard(free_guarded, t->tested, HANGS_AFTER_S);
@@ -76,36 +79,53 @@ static int run_tested(struct test *t, const struct program *p, unsigned run,
 
 /* ---- running ---- */
 
-/* The engine first: the interpreter then runs exactly as many instructions, wherever in its
- * budget the engine stopped. */
+static bool run_reference(struct test *t, const struct program *p, unsigned run, uint64_t limit,
+                          enum weir_stop *stop)
+{
+    world_load(t->reference, p, run);
+    *stop = world_run(t->reference, limit);
+    return *stop != STOP_BOUNDARY;
+}
+
+static bool compare_stops(struct test *t, const struct program *p, enum weir_stop ours,
+                          enum weir_stop theirs, FILE *out)
+{
+    bool same = world_same(t->reference, t->tested, p, !t->options.relaxed, out);
+    if (ours != theirs && out)
+        fprintf(out, "  %-14s %d %d\n", "stop", ours, theirs);
+    if (same && ours == theirs)
+        return true;
+    if (out || !world_is_spoiled(t->reference, p))
+        return false;
+    t->spoiled++;
+    return true;
+}
+
+/* With a limit the engine goes first: the interpreter then runs exactly as many instructions,
+ * wherever in its budget the engine stopped. Without one the interpreter goes first and says
+ * whether the program comes to an end. */
 static bool run_both(struct test *t, const struct program *p, unsigned run, FILE *out)
 {
-    enum weir_stop theirs = STOP_NEXT;
-    int number = run_tested(t, p, run, &theirs);
+    enum weir_stop ours, theirs = STOP_NEXT;
+    uint64_t limit = t->options.limit;
+    bool ends = t->options.unlimited && run_reference(t, p, run, limit, &ours);
+    if (t->options.unlimited && !ends)
+        return true;
+    int number = run_tested(t, p, run, ends ? UINT64_MAX : limit, &theirs);
     if (number != 0) {
         if (out)
             fprintf(out, "  %s: %s\n", t->options.engine->name, strsignal(number));
         return false;
     }
     uint64_t count = t->tested->cpu.instructions;
-    world_load(t->reference, p, run);
-    enum weir_stop ours =
-        world_run(t->reference, theirs == STOP_BOUNDARY ? count : t->options.limit + 1000);
-    bool same = world_same(t->reference, t->tested, p, out);
-    if (!same && !out && world_is_spoiled(t->reference, p)) {
-        t->spoiled++;
-        return true;
-    }
-    if (count > t->options.limit || t->reference->cpu.instructions > count + 1000) {
+    if (!ends && count > limit) {
         if (out)
             fprintf(out, "  ran beyond the limit: %llu\n", (unsigned long long)count);
         return false;
     }
-    if (ours == theirs)
-        return same;
-    if (out)
-        fprintf(out, "  %-14s %d %d\n", "stop", ours, theirs);
-    return false;
+    if (!ends)
+        run_reference(t, p, run, theirs == STOP_BOUNDARY ? count : limit + 1000, &ours);
+    return compare_stops(t, p, ours, theirs, out);
 }
 
 static void print_item(const struct program *p, unsigned n, uint64_t at_fault)
@@ -279,7 +299,7 @@ static unsigned op_by_name(const char *name)
 static void parse(struct options *o, int argc, char **argv)
 {
     int c;
-    while ((c = getopt(argc, argv, "n:s:e:m:o:l:f:v")) != -1) {
+    while ((c = getopt(argc, argv, "n:s:e:m:o:l:f:ruv")) != -1) {
         switch (c) {
         case 'n':
             o->programs = strtoul(optarg, NULL, 0);
@@ -301,6 +321,12 @@ static void parse(struct options *o, int argc, char **argv)
             break;
         case 'f':
             o->max_failures = strtoul(optarg, NULL, 0);
+            break;
+        case 'r':
+            o->relaxed = true;
+            break;
+        case 'u':
+            o->unlimited = true;
             break;
         case 'v':
             o->verbose = true;
