@@ -13,8 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BLOCK_STEP 64u
-#define ROUNDS     3u
+#define ROUNDS 3u
 
 typedef int advance_fn(struct check *k, uint64_t target);
 
@@ -56,21 +55,26 @@ static int walk(struct check *k, struct place *p, const struct check_pages *page
     return rc;
 }
 
-/* The smallest pieces after which they differ; p->found false: it did not happen again. */
+/* The smallest pieces after which they differ; p->found false: it did not happen again. The fewer
+ * instructions blocks may have together, the closer; an error in a longer block does not happen
+ * then, because what does not fit is done in single steps. */
 static int narrow(struct check *k, struct place *p, const struct check_pages *pages)
 {
-    struct place blocks, single;
+    static const uint64_t block_steps[] = {64, 20, 8};
     int rc = walk(k, p, pages, check_advance, k->in->step);
-    if (rc < 0 || !p->found)
+    struct place closer = *p;
+    for (unsigned n = 0; n < ARRAY_SIZE(block_steps) && rc == 0 && closer.found; n++) {
+        *p = closer;
+        rc = walk(k, &closer, pages, check_advance_blocks, block_steps[n]);
+    }
+    if (rc == 0 && closer.found)
+        *p = closer;
+    if (rc < 0 || !p->found || !p->blocks)
         return rc;
-    blocks = *p;
-    rc = walk(k, &blocks, pages, check_advance_blocks, BLOCK_STEP);
-    if (rc < 0 || !blocks.found)
-        return rc;
-    *p = single = blocks;
-    rc = walk(k, &single, pages, check_advance_singly, 1);
-    if (rc == 0 && single.found)
-        *p = single;
+    closer = *p;
+    rc = walk(k, &closer, pages, check_advance_singly, 1);
+    if (rc == 0 && closer.found)
+        *p = closer;
     return rc;
 }
 
