@@ -39,8 +39,9 @@ struct weir_check_result {
     uint64_t instructions; /* for which both were equal */
     weir_gva address;      /* different: linear address of the instruction behind those */
     struct weir_exit exit;
-    /* Comparisons that found nothing but other arithmetic flags. Engines may disagree on flags that
-     * an instruction leaves undefined; a wrong flag that is used shows in something else. */
+    /* Comparisons that found nothing but other arithmetic flags (or copies of RFLAGS). Engines may
+     * disagree on flags that an instruction leaves undefined; a wrong flag that is used shows in
+     * something else. */
     uint64_t flags_passed;
 };
 

@@ -34,7 +34,8 @@ struct check {
 
 /* ---- check_state.c ---- */
 enum check_verdict { CHECK_SAME, CHECK_FLAGS, CHECK_DIFFERENT };
-/* Registers; CHECK_FLAGS: arithmetic flags alone differ. */
+/* Registers; CHECK_FLAGS: arithmetic flags alone differ, or copies of them in registers. Copies in
+ * RAM never count. */
 enum check_verdict check_registers(const struct check *k);
 /* How both ended, if they did. */
 bool check_exits_equal(const struct check *k);

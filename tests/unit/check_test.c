@@ -40,7 +40,7 @@ static const uint8_t code[] = {
 #define LOOP_INSNS    13
 #define COUNTER       20000u
 
-enum sabotage { NOTHING, REGISTER, LONG_RUN, CARRY, AUXILIARY, MEMORY, INPUT, END };
+enum sabotage { NOTHING, REGISTER, LONG_RUN, CARRY, AUXILIARY, MEMORY, FRAME, INPUT, END };
 static enum sabotage sabotage;
 static uint32_t sabotage_at;
 
@@ -74,6 +74,8 @@ static void port_write(void *state, uint64_t offset, uint64_t value, unsigned si
         flip(WEIR_RFLAGS, 0x10);
     else if (sabotage == MEMORY)
         weir_mem_write(victim, 0x9000, &word, 4);
+    else if (sabotage == FRAME)
+        weir_mem_write(victim, 0x9200, &(uint32_t){0x247}, 4);
     else if (sabotage == END)
         weir_quit(victim);
 }
@@ -136,6 +138,7 @@ static int make(void *ctx, unsigned which, bool again, weir **out)
     assert_int_equal(weir_device_add(*out, "port", NULL, which ? "bad=1" : "bad=0", NULL), 0);
     weir_mem_write(*out, 0x1000, code, sizeof(code));
     weir_mem_write(*out, 0x9100, &counter, 4);
+    weir_mem_write(*out, 0x9200, &(uint32_t){0x246}, 4);
     return weir_boot_flat(*out, 32, 0x1000, 0x8000, 0);
 }
 
@@ -250,6 +253,8 @@ static void finds_flags(void **state)
     r = check_with(AUXILIARY, 30, 1);
     assert_false(r.different);
     assert_int_equal(r.flags_passed, 1);
+    /* A copy of RFLAGS in RAM: 246h or 247h. */
+    assert_false(check_with(FRAME, 30, 1).different);
 }
 
 /* What is gone before the next comparison is not seen: hence a step of one. */
