@@ -2,24 +2,11 @@
 """DOS boot floppies reach their prompt, and DIR and MEM typed by sendkey answer. Images are those
 named by WEIR_DOS_IMAGES (files or directories, separated by colons), else those in shared/guests
 beside the checkout. Without any the test says so and fails only if WEIR_DOS_IMAGES was set."""
-import glob
 import os
 import re
 import sys
 import tempfile
-from weirtest import ROOT, Failure, Machine, main
-
-
-def images():
-    named = os.environ.get('WEIR_DOS_IMAGES')
-    places = named.split(':') if named else [os.path.join(ROOT, '..', 'shared', 'guests')]
-    found = []
-    for place in places:
-        found += sorted(glob.glob(os.path.join(place, '*.img'))) if os.path.isdir(place) else [place]
-    found = [image for image in found if os.path.exists(image)]
-    if named and not found:
-        raise Failure(f'WEIR_DOS_IMAGES names no image: {named}')
-    return found
+from weirtest import Failure, Machine, dos_images, main
 
 
 PROMPT = r'[AC]:\\[^\n]*>\s*$'
@@ -53,7 +40,7 @@ def boot(image):
 
 
 def dos():
-    found = images()
+    found = dos_images()
     if not found:
         print('no DOS image at hand: nothing was tested; set WEIR_DOS_IMAGES')
         sys.exit(77)

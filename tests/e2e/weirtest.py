@@ -2,6 +2,7 @@
 """What the end-to-end tests share: a running weir with its serial console and monitor, and the
 guests that scripts/guests makes from Debian's packages."""
 import fcntl
+import glob
 import json
 import os
 import re
@@ -30,6 +31,19 @@ def guests(*names):
 
 class Failure(Exception):
     pass
+
+
+def dos_images():
+    """Those named by WEIR_DOS_IMAGES, else those beside the checkout; may be none."""
+    named = os.environ.get('WEIR_DOS_IMAGES')
+    places = named.split(':') if named else [os.path.join(ROOT, '..', 'shared', 'guests')]
+    found = []
+    for place in places:
+        found += sorted(glob.glob(os.path.join(place, '*.img'))) if os.path.isdir(place) else [place]
+    found = [image for image in found if os.path.exists(image)]
+    if named and not found:
+        raise Failure(f'WEIR_DOS_IMAGES names no image: {named}')
+    return found
 
 
 class Machine:
