@@ -37,7 +37,7 @@ void weir_config_init(struct weir_config *config, size_t size)
         .ram_bytes = DEFAULT_RAM_BYTES,
         .vcpus = 1,
         .cpu = "host",
-        .accel = "interp",
+        .accel = "jit",
         .code_cache_bytes = JIT_CODE_BYTES_DEFAULT,
         .vga = "std",
         .boot_order = "cda",

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "cpu/cpuid.h"
 #include "jit/internal.h"
 
 #define NEAR_BYTES (1900ull << 20)
@@ -56,6 +57,11 @@ static int map_code(struct jit *jit, uint8_t *where)
     return rw == MAP_FAILED || rx == MAP_FAILED ? -1 : 0;
 }
 
+static bool host_has(const struct host_cpu *host, unsigned f)
+{
+    return host->features[f / 64] >> (f % 64) & 1;
+}
+
 int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
 {
     code_bytes = pages(code_bytes);
@@ -81,6 +87,11 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
         munmap(region, bytes);
         return rc;
     }
+    struct host_cpu host;
+    cpuid_host_read(&host);
+    jit->has_avx = host_has(&host, ISA_AVX);
+    jit->has_avx512 = host_has(&host, ISA_AVX512F);
+    jit->has_avx512bw = host_has(&host, ISA_AVX512BW);
     stubs_emit(jit);
     jit->stub_bytes = jit->code_used;
     c->jit = jit;

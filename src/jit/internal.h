@@ -48,6 +48,9 @@ struct jump_slot {
 #define JUMP_SLOTS 1024u
 #define JUMP_EMPTY 0x7a3fc1d2e5b96001ull
 
+/* What code needs of the host's vector registers, each level including the one before. */
+enum fpu_level { FPU_NONE, FPU_SSE, FPU_AVX, FPU_AVX512, FPU_LEVELS };
+
 struct jit_block;
 
 /* A place in translated code from where C may be called for one instruction. */
@@ -70,6 +73,7 @@ struct jit_link {
     int64_t offset;              /* target - code_base */
     uint8_t *patch;              /* rel32 */
     uint64_t cold;               /* where it leads if not linked */
+    uint64_t back;               /* of a check at a block's start: where it goes on */
     bool saved;                  /* flags are in flags_ax there */
 };
 
@@ -81,6 +85,7 @@ struct jit_block {
     struct jit_link *incoming;
     uint32_t mode;
     uint16_t count;
+    uint8_t level; /* enum fpu_level */
     bool dead;
 };
 
@@ -93,6 +98,9 @@ struct jit {
     uint64_t code_base;
     uint64_t flags_ax; /* AH of LAHF, AL of SETO */
     uint64_t tmp, save[4];
+    uint32_t host_mxcsr;
+    uint8_t live, allowed, want;                 /* enum fpu_level; see x64/fpu.c */
+    bool refused;                                /* left because `allowed` was too low */
     struct jump_slot *jumps;                     /* of the current privilege: [JUMP_SLOTS] */
     struct page_slot slots[SET_COUNT][2][SLOTS]; /* [write] */
     struct jump_slot jump_table[SET_COUNT][JUMP_SLOTS];
@@ -112,9 +120,11 @@ struct jit {
     size_t arena_bytes, arena_used;
     size_t region_bytes;
     bool limited; /* code checks insn_limit */
+    bool has_avx, has_avx512, has_avx512bw;
     struct jit_stats stats;
     /* Stubs: addresses. */
     uint64_t enter, leave, site_call, slot_miss[2], exit_live, exit_saved, exit_indirect;
+    uint64_t fpu_load, fpu_save, fpu_need[FPU_LEVELS];
 };
 
 /* ---- translation ---- */
@@ -140,6 +150,7 @@ struct translation {
     unsigned offset;               /* in the page, of the next instruction */
     enum flags_at flags;
     enum slot_set set;
+    unsigned level; /* enum fpu_level */
     struct cold cold[COLD_MAX];
     unsigned colds;
     bool failed; /* out of room */
@@ -166,6 +177,10 @@ bool gen_flow(struct translation *t, const struct insn *i, bool *ended);
 /* Leaves for the instruction at `offset` from code_base. */
 void gen_jump(struct translation *t, int64_t offset);
 
+/* gen_vector.c */
+bool gen_vector(struct translation *t, const struct insn *i);
+unsigned vector_level(const struct translation *t, const struct insn *i); /* enum fpu_level */
+
 /* x64/mem.c */
 /* T1 = host address of the modrm operand; destroys EFLAGS (they are preserved) and T2. */
 void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write);
@@ -180,6 +195,11 @@ void gen_bail(struct translation *t, unsigned cc);
 
 /* x64/stubs.c */
 void stubs_emit(struct jit *jit);
+
+/* x64/fpu.c */
+void fpu_stubs_emit(struct as *a, struct jit *jit);
+void fpu_need_stubs_emit(struct as *a, struct jit *jit);
+void gen_fpu_save(struct as *a, struct jit *jit); /* if anything is loaded; changes flags */
 
 /* cache.c */
 void *arena_take(struct jit *jit, size_t bytes); /* NULL: full */

@@ -8,7 +8,10 @@
  */
 #include "jit/internal.h"
 
+#include "cpu/cpuid.h"
 #include "cpu/x86.h"
+
+#define MXCSR_MASKS 0x1f80u
 
 #define HOT 12u /* runs before a block is translated */
 
@@ -30,6 +33,19 @@ static uint64_t rip_mask(const struct vcpu *c)
     return cpu_is_64bit(c) ? ~0ull : 0xffffffff;
 }
 
+/* ---- vector registers ---- */
+
+/* The level that the guest's state permits without any fault. */
+static uint8_t level_allowed(const struct vcpu *c)
+{
+    if (c->cr0 & (CR0_EM | CR0_TS) || !(c->cr4 & CR4_OSFXSR) ||
+        (c->fpu.mxcsr & MXCSR_MASKS) != MXCSR_MASKS)
+        return FPU_NONE;
+    if (!(c->cr4 & CR4_OSXSAVE) || (c->xcr0 & XCR0_AVX) != XCR0_AVX)
+        return FPU_SSE;
+    return (c->xcr0 & XCR0_AVX512) == XCR0_AVX512 ? FPU_AVX512 : FPU_AVX;
+}
+
 /* ---- one instruction in C ---- */
 
 uint64_t jit_serve_site(struct jit_site *site)
@@ -46,7 +62,9 @@ uint64_t jit_serve_site(struct jit_site *site)
     enum weir_stop stop = site->insn[0].exec(c, site->insn);
     bool goes_on = generation == jit->generation && !b->dead && c->mode == b->mode &&
                    !c->shadow && !c->pending_dr6 && c->insn_limit >= c->instructions + rest;
-    if (stop == STOP_NEXT && goes_on) {
+    jit->allowed = level_allowed(c);
+    jit->want = b->level;
+    if (stop == STOP_NEXT && goes_on && jit->allowed >= b->level) {
         c->instructions += rest;
         flags_to_code(jit);
         return site->resume;
@@ -111,6 +129,8 @@ static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
     jit->code_base = c->rip - (jb->block->gpa & 0xfff);
     jit->site_stopped = false;
     jit->exit_link = NULL;
+    jit->allowed = level_allowed(c);
+    jit->refused = false;
     select_jumps(jit);
     jit->stats.entries++;
     union {
@@ -161,7 +181,7 @@ static enum weir_stop run_blocks(struct jit *jit)
         if (!jb && generation != jit->generation)
             continue; /* b is gone */
         enum weir_stop stop;
-        if (jb && c->insn_limit - c->instructions >= jb->count) {
+        if (jb && c->insn_limit - c->instructions >= jb->count && !jit->refused) {
             stop = enter(jit, jb);
             came_from_code = stop == STOP_NEXT;
             if (came_from_code && attention_due(c))
@@ -169,6 +189,7 @@ static enum weir_stop run_blocks(struct jit *jit)
         } else {
             if (b && b->heat < HOT)
                 b->heat++;
+            jit->refused = false;
             jit->stats.interpreted++;
             stop = interp_run_block(c, b);
         }

@@ -150,7 +150,7 @@ static bool gen_insn(struct translation *t)
     const struct insn *i = &t->insns[t->at];
     unsigned colds = t->colds;
     bool ended = false;
-    if (!gen_flow(t, i, &ended) && !gen_integer(t, i))
+    if (!gen_flow(t, i, &ended) && !gen_integer(t, i) && !gen_vector(t, i))
         gen_call(t);
     set_resume(t, colds);
     return ended;
@@ -163,6 +163,11 @@ static void gen_cold(struct translation *t, const struct cold *k)
     struct as *a = &t->as;
     const struct jit *jit = t->jit;
     as_patch(a, k->from, as_here(a));
+    if (k->link && k->link->back) {
+        as_lea(a, T2, rm_near(k->link));
+        as_jmp_to(a, jit->fpu_need[t->level]);
+        return;
+    }
     if (k->link) {
         k->link->cold = as_here(a);
         as_lea(a, T2, rm_near(k->link));
@@ -191,6 +196,32 @@ static bool decode_again(struct translation *t)
     return t->count == b->count;
 }
 
+/* A way out at the block's start that is never linked; flags are saved there. */
+static struct jit_link *start_link(struct translation *t)
+{
+    struct jit_link *link = arena_take(t->jit, sizeof(*link));
+    if (!link)
+        return NULL;
+    link->from = link->to = t->out;
+    link->offset = (int64_t)(t->block->gpa & 0xfff);
+    link->saved = true;
+    return link;
+}
+
+/* Sees that the guest's vector registers are loaded. */
+static void gen_fpu_check(struct translation *t)
+{
+    struct as *a = &t->as;
+    if (t->level == FPU_NONE)
+        return;
+    struct jit_link *link = start_link(t);
+    flags_preserve(t);
+    as_op_imm(a, OPC(0, 0x80), 7, rm_near(&t->jit->live), t->level, 1);
+    cold_add(t, as_jcc(a, CC_B), NULL, link);
+    if (link)
+        link->back = as_here(a);
+}
+
 /* Counts the block's instructions; leaves before it if the budget does not cover them. */
 static void gen_count(struct translation *t)
 {
@@ -198,17 +229,8 @@ static void gen_count(struct translation *t)
     as_load(a, T1, rm_near(&t->c->instructions));
     as_lea(a, T1, rm_mem(T1, (int32_t)t->count));
     if (t->jit->limited) {
-        struct jit_link *link = arena_take(t->jit, sizeof(*link));
         as_op(a, OPC(0, 0x3b) | OP_W, T1, rm_near(&t->c->insn_limit), 0);
-        uint8_t *out = as_jcc(a, CC_A);
-        if (link) {
-            link->from = t->out;
-            link->offset = (int64_t)(t->block->gpa & 0xfff);
-            link->saved = true;
-            link->to = t->out; /* never linked */
-            link->cold = 0;
-        }
-        cold_add(t, out, NULL, link);
+        cold_add(t, as_jcc(a, CC_A), NULL, start_link(t));
     }
     as_store(a, rm_near(&t->c->instructions), T1);
 }
@@ -230,6 +252,7 @@ static void gen_entries(struct translation *t)
         t->out->entry_live = as_here(a);
         t->flags = t->live[0] ? FLAGS_LIVE : FLAGS_DEAD;
     }
+    gen_fpu_check(t);
     gen_count(t);
 }
 
@@ -243,6 +266,7 @@ static bool start(struct translation *t, struct jit *jit, struct block *b)
     t->block = b;
     t->colds = 0;
     t->failed = false;
+    t->level = FPU_NONE;
     t->set = slots_of(b->mode);
     t->out = arena_take(jit, sizeof(*t->out));
     if (!t->out || (size_t)(t->as.end - t->as.p) < (BLOCK_INSNS + 4) * CODE_PER_INSN)
@@ -260,6 +284,11 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     out->block = b;
     out->mode = b->mode;
     out->count = (uint16_t)t.count;
+    for (unsigned n = 0; n < t.count; n++) {
+        unsigned level = vector_level(&t, &t.insns[n]);
+        t.level = level > t.level ? level : t.level;
+    }
+    out->level = (uint8_t)t.level;
     find_live(&t);
     t.at = 0;
     gen_entries(&t);

@@ -20,7 +20,7 @@ const struct option option_table[] = {
 #define S SECTION_STANDARD
     {"help", NULL, "print this list and exit", option_help, S},
     {"version", NULL, "print the version and exit", option_version, S},
-    {"machine", "TYPE[,accel=interp]", "kind of machine: pc (default) or none; help lists them",
+    {"machine", "TYPE[,accel=NAME]", "kind of machine: pc (default) or none; help lists them",
      option_machine, S},
     {"M", "TYPE", "same as -machine", option_machine, S},
     {"cpu", "MODEL[,+FLAG][,-FLAG]", "CPU model and features (default host); help lists them",

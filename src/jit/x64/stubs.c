@@ -71,12 +71,14 @@ static void emit_exits(struct as *a, struct jit *jit)
     jit->exit_saved = as_here(a);
     as_store(a, rm_near(&jit->exit_link), T2);
     store_registers(a, jit->c);
+    gen_fpu_save(a, jit);
     as_jmp_to(a, jit->leave);
 
     jit->exit_indirect = begin(a); /* T2 = RIP */
     as_store(a, rm_near(&jit->c->rip), T2);
     as_op_imm(a, OPC(0, 0xc7) | OP_W, 0, rm_near(&jit->exit_link), 0, 4);
     store_registers(a, jit->c);
+    gen_fpu_save(a, jit);
     as_jmp_to(a, jit->leave);
 }
 
@@ -85,11 +87,16 @@ static void emit_site_call(struct as *a, struct jit *jit)
     jit->site_call = begin(a);
     store_registers(a, jit->c);
     as_store(a, rm_reg(H_RDI), T2);
+    gen_fpu_save(a, jit);
     as_mov_imm(a, H_RAX, (uint64_t)(uintptr_t)jit_serve_site);
     as_op(a, OPC(0, 0xff), 2, rm_reg(H_RAX), 0);
     as_op(a, OPC(0, 0x85) | OP_W, H_RAX, rm_reg(H_RAX), 0);
     as_patch(a, as_jcc(a, CC_E), jit->leave);
     as_store(a, rm_reg(T2), H_RAX);
+    as_op_imm(a, OPC(0, 0x80), 7, rm_near(&jit->want), FPU_NONE, 1);
+    uint8_t *none = as_jcc(a, CC_E);
+    as_call(a, jit->fpu_load);
+    as_patch(a, none, as_here(a));
     load_registers(a, jit->c);
     as_op(a, OPC(0, 0xff), 4, rm_reg(T2), 0);
 }
@@ -136,7 +143,9 @@ void stubs_emit(struct jit *jit)
     struct as a = {.p = jit->code_rw, .rx = jit->code_rx - jit->code_rw};
     jit->c->jit = jit;
     emit_enter(&a, jit);
+    fpu_stubs_emit(&a, jit);
     emit_exits(&a, jit);
+    fpu_need_stubs_emit(&a, jit);
     emit_site_call(&a, jit);
     emit_slot_miss(&a, jit, false);
     emit_slot_miss(&a, jit, true);
