@@ -46,7 +46,8 @@ static bool find_parts(const struct insn *i, struct parts *p)
     p->imm_bytes = p->imm ? insn_size_bytes(i, (enum operand_size)p->imm->size) : 0;
     if (p->imm_bytes == 8)
         p->imm_bytes = 4;
-    p->op = OPC(i->map, i->opcode);
+    /* 82 is an alias of 80 that 64-bit code does not have. */
+    p->op = OPC(i->map, i->map == 0 && i->opcode == 0x82 ? 0x80 : i->opcode);
     if (i->opsize == 2)
         p->op |= OP_66;
     if (i->opsize == 8)
@@ -151,16 +152,22 @@ static bool gen_register_form(struct translation *t, const struct insn *i, struc
     }
     unsigned rm = byte_host(i->rm, p->op & OP_BYTE_RM);
     bool writes = p->rm->access & ACCESS_MODE_W;
+    /* In memory, BT would take its index as part of the address. */
+    bool indexed =
+        p->reg && (i->op == OP_BT || i->op == OP_BTS || i->op == OP_BTR || i->op == OP_BTC);
     if (rm != SPILLED) {
         emit(t, i, p, reg, rm_reg(rm));
-    } else if (writes && (i->opsize == 4 || p->reg)) {
+        reg_put(t, i, p, reg);
+    } else if (indexed || (writes && (i->opsize == 4 || p->reg))) {
         as_load(&t->as, T1, guest_home(t, i->rm));
         emit(t, i, p, reg, rm_reg(T1));
-        as_store(&t->as, guest_home(t, i->rm), T1);
+        reg_put(t, i, p, reg); /* first: of XADD r, r the sum remains */
+        if (writes)
+            as_store(&t->as, guest_home(t, i->rm), T1);
     } else {
         emit(t, i, p, reg, guest_home(t, i->rm));
+        reg_put(t, i, p, reg);
     }
-    reg_put(t, i, p, reg);
     return true;
 }
 
@@ -183,6 +190,8 @@ static bool gen_plain(struct translation *t, const struct insn *i)
         p.op |= OP_F3;
     if (i->mem && (!p.rm || p.rm_bytes == 0))
         return false;
+    if (i->op == OP_CMPXCHG && p.op & OP_BYTE_REG && i->reg == 16)
+        return false; /* AH cannot move while AL is compared */
     if (i->prefixes & PFX_LOCK && !i->mem)
         return false;
     bool done = i->mem ? gen_memory_form(t, i, &p) : gen_register_form(t, i, &p);

@@ -133,8 +133,8 @@ static bool describe(const struct translation *t, const struct insn *i, struct f
 unsigned vector_level(const struct translation *t, const struct insn *i)
 {
     struct form f;
-    if (i->op == OP_VZEROUPPER)
-        return FPU_AVX;
+    if (i->op == OP_VZEROUPPER) /* 32-bit code has eight registers only */
+        return i->code_bits == 64 ? FPU_AVX : FPU_NONE;
     if (op_table[i->op].class != CLASS_HOST || !describe(t, i, &f))
         return FPU_NONE;
     struct operand o;
@@ -253,7 +253,7 @@ bool gen_vector(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
     struct form f;
-    if (i->op == OP_VZEROUPPER && t->level >= FPU_AVX) {
+    if (i->op == OP_VZEROUPPER && i->code_bits == 64) {
         as8(a, 0xc5);
         as8(a, 0xf8);
         as8(a, 0x77);
