@@ -49,6 +49,7 @@ struct port {
     uint64_t bad;
 };
 static weir *victim;
+static const char *engine = "interp"; /* of machine 1 */
 
 static void flip(enum weir_reg reg, uint64_t bits)
 {
@@ -127,6 +128,7 @@ static int make(void *ctx, unsigned which, bool again, weir **out)
     config.machine = "none";
     config.ram_bytes = 4 << 20;
     config.icount_shift = s->shift;
+    config.accel = which ? engine : "interp";
     config.cpu = s->cpu[which];
     assert_int_equal(again, s->made++ > 1);
     int rc = weir_create(&config, out);
@@ -294,8 +296,10 @@ static void needs_icount(void **state)
     assert_true(weir_check_run(&check, &r) < 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        engine = argv[1];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal),          cmocka_unit_test(finds_register),
         cmocka_unit_test(finds_input),    cmocka_unit_test(finds_block),

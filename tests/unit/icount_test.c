@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * icount_test.c - deterministic time: what the guest of icount.asm (first argument) sees does not
- * depend on the host, on where runs are cut, nor on which other VM runs.
+ * depend on the host, on where runs are cut, nor on which other VM runs. The second argument is the
+ * engine.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 
 static uint8_t image[4096];
 static size_t image_bytes;
+static const char *engine = "interp";
 
 struct seen {
     uint64_t instructions, rip, rbx, rcx, rdx, ticks;
@@ -27,6 +29,7 @@ static weir *start(int shift, bool sleep, const uint8_t *code, size_t bytes)
     weir_config_init(&config, sizeof(config));
     config.ram_bytes = 4 << 20;
     config.icount_shift = shift;
+    config.accel = engine;
     config.icount_sleep = sleep;
     config.no_devices = true;
     config.vga = "none";
@@ -156,6 +159,8 @@ int main(int argc, char **argv)
         return 1;
     image_bytes = fread(image, 1, sizeof(image), file);
     fclose(file);
+    if (argc > 2)
+        engine = argv[2];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_do_not_matter), cmocka_unit_test(sleep_does_not_matter),
         cmocka_unit_test(two_at_once),         cmocka_unit_test(time_stamps),
