@@ -92,6 +92,9 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
     jit->has_avx = host_has(&host, ISA_AVX);
     jit->has_avx512 = host_has(&host, ISA_AVX512F);
     jit->has_avx512bw = host_has(&host, ISA_AVX512BW);
+    for (unsigned set = 0; set < SET_COUNT; set++)
+        for (unsigned write = 0; write < 2; write++)
+            jit->page_tables[set][write] = jit->pages[set][write];
     stubs_emit(jit);
     jit->stub_bytes = jit->code_used;
     c->jit = jit;
@@ -165,11 +168,16 @@ static void slot_clear(struct jit *jit, struct page_slot *s)
     s->host = (uint64_t)(uintptr_t)jit->dummy;
 }
 
+/* `slots` and `pages`, which follow each other. */
 static struct page_slot *all_slots(struct jit *jit)
 {
     return &jit->slots[0][0][0];
 }
-#define ALL_SLOTS (SET_COUNT * 2 * SLOTS)
+#define ALL_SLOTS (SET_COUNT * 2 * (SLOTS + PAGE_SLOTS))
+_Static_assert(offsetof(struct jit, pages) ==
+                   offsetof(struct jit, slots) +
+                       SET_COUNT * 2 * SLOTS * sizeof(struct page_slot),
+               "one array");
 
 static void mappings_dropped(struct vcpu *c, uint64_t linear, unsigned log2)
 {
@@ -193,10 +201,14 @@ static void mappings_dropped(struct vcpu *c, uint64_t linear, unsigned log2)
 static void page_protected(struct vcpu *c, const uint8_t *host)
 {
     struct jit *jit = c->jit;
-    for (unsigned set = 0; set < SET_COUNT; set++)
+    for (unsigned set = 0; set < SET_COUNT; set++) {
         for (unsigned n = 0; n < SLOTS; n++)
             if (jit->slots[set][1][n].host == (uint64_t)(uintptr_t)host)
                 slot_clear(jit, &jit->slots[set][1][n]);
+        for (unsigned n = 0; n < PAGE_SLOTS; n++)
+            if (jit->pages[set][1][n].host == (uint64_t)(uintptr_t)host)
+                slot_clear(jit, &jit->pages[set][1][n]);
+    }
 }
 
 static void block_dropped(struct vcpu *c, struct block *b)

@@ -36,6 +36,8 @@ struct page_slot {
 };
 #define SLOTS      1024u
 #define SLOT_STACK 0u /* shared by all operands with base RSP */
+/* The same by page number, for operands whose pages vary. */
+#define PAGE_SLOTS 1024u
 /* No page has this (non-canonical) address; should a guest use it, it finds `dummy`. */
 #define SLOT_EMPTY 0x7a3fc1d2e5b96000ull
 enum slot_set { SET_USER, SET_SUPER, SET_SUPER_AC, SET_COUNT };
@@ -55,7 +57,8 @@ struct jit_block;
 
 /* A place in translated code from where C may be called for one instruction. */
 struct jit_site {
-    struct page_slot *slot; /* NULL: always C */
+    struct page_slot *slot; /* of its own */
+    bool paged;             /* it goes by `pages`; neither: always C */
     uint64_t back;          /* where the fast path goes on with T1 = host address */
     uint64_t resume;        /* behind the instruction */
     struct jit_block *block;
@@ -103,6 +106,8 @@ struct jit {
     bool refused;                                /* left because `allowed` was too low */
     struct jump_slot *jumps;                     /* of the current privilege: [JUMP_SLOTS] */
     struct page_slot slots[SET_COUNT][2][SLOTS]; /* [write] */
+    struct page_slot pages[SET_COUNT][2][PAGE_SLOTS];
+    struct page_slot *page_tables[SET_COUNT][2]; /* = pages */
     struct jump_slot jump_table[SET_COUNT][JUMP_SLOTS];
     uint8_t dummy[4096];
 
@@ -123,7 +128,8 @@ struct jit {
     bool has_avx, has_avx512, has_avx512bw;
     struct jit_stats stats;
     /* Stubs: addresses. */
-    uint64_t enter, leave, site_call, slot_miss[2], exit_live, exit_saved, exit_indirect;
+    uint64_t enter, leave, site_call, slot_miss[2], page_miss[SET_COUNT][2], exit_live,
+        exit_saved, exit_indirect;
     uint64_t fpu_load, fpu_save, fpu_need[FPU_LEVELS];
 };
 

@@ -54,7 +54,7 @@ uint64_t jit_serve_site(struct jit_site *site)
     struct jit *jit = b->jit;
     struct vcpu *c = jit->c;
     uint32_t generation = jit->generation;
-    unsigned rest = (unsigned)b->count - site->index;
+    unsigned rest = jit->limited ? (unsigned)b->count - site->index : 0; /* counted already */
     jit->stats.slow++;
     flags_from_code(jit);
     c->rip = (jit->code_base + site->next) & rip_mask(c);

@@ -174,8 +174,13 @@ static void gen_cold(struct translation *t, const struct cold *k)
         as_jmp_to(a, k->link->saved ? jit->exit_saved : jit->exit_live);
         return;
     }
-    as_lea(a, T2, rm_near(k->site));
-    as_jmp_to(a, k->site->slot ? jit->slot_miss[k->site->write] : jit->site_call);
+    const struct jit_site *site = k->site;
+    if (site->paged)
+        as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, 0), 0); /* linear again */
+    as_lea(a, T2, rm_near(site));
+    as_jmp_to(a, site->slot    ? jit->slot_miss[site->write]
+                 : site->paged ? jit->page_miss[t->set][site->write]
+                               : jit->site_call);
 }
 
 /* ---- the block ---- */
@@ -222,16 +227,17 @@ static void gen_fpu_check(struct translation *t)
         link->back = as_here(a);
 }
 
-/* Counts the block's instructions; leaves before it if the budget does not cover them. */
+/* Counts the block's instructions, if there is a limit; leaves before it if they would pass it.
+ * Otherwise nothing is counted: the sum would be the longest chain of dependent operations. */
 static void gen_count(struct translation *t)
 {
     struct as *a = &t->as;
+    if (!t->jit->limited)
+        return;
     as_load(a, T1, rm_near(&t->c->instructions));
     as_lea(a, T1, rm_mem(T1, (int32_t)t->count));
-    if (t->jit->limited) {
-        as_op(a, OPC(0, 0x3b) | OP_W, T1, rm_near(&t->c->insn_limit), 0);
-        cold_add(t, as_jcc(a, CC_A), NULL, start_link(t));
-    }
+    as_op(a, OPC(0, 0x3b) | OP_W, T1, rm_near(&t->c->insn_limit), 0);
+    cold_add(t, as_jcc(a, CC_A), NULL, start_link(t));
     as_store(a, rm_near(&t->c->instructions), T1);
 }
 

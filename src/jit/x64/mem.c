@@ -103,6 +103,27 @@ static void check(struct translation *t, struct page_slot *slot, unsigned bytes,
     site->back = as_here(a);
 }
 
+/* By the table: a look at the entry of the page's number. */
+static void check_paged(struct translation *t, unsigned bytes, bool write)
+{
+    struct as *a = &t->as;
+    struct jit_site *site = site_new(t);
+    if (!site)
+        return;
+    site->paged = true;
+    site->last_byte = (uint8_t)(bytes - 1);
+    site->write = write;
+    as_store(a, rm_reg(T2), T1);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(T2), 12 - 4, 1);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), (PAGE_SLOTS - 1) * 16, 4);
+    as_op(a, OPC(0, 0x03) | OP_W, T2, rm_near(&t->jit->page_tables[t->set][write]), 0);
+    as_op(a, OPC(0, 0x2b) | OP_W, T1, rm_mem(T2, 0), 0);
+    as_op_imm(a, OPC(0, 0x81) | OP_W, 7, rm_reg(T1), 4096 - bytes, 4);
+    cold_add(t, as_jcc(a, CC_A), site, NULL);
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, 8), 0);
+    site->back = as_here(a);
+}
+
 static struct page_slot *slot_take(struct translation *t, bool write)
 {
     unsigned *next = &t->jit->next_slot[t->set][write];
@@ -126,9 +147,13 @@ void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bo
         gen_bail(t, CC_NE);
         return;
     }
-    bool stack = i->base == RSP && i->seg == SEG_SS;
-    check(t, stack ? &t->jit->slots[t->set][write][SLOT_STACK] : slot_take(t, write), bytes,
-          write);
+    bool fixed = (i->base == REG_RIP || i->base == REG_NONE) && i->index == REG_NONE;
+    if (i->base == RSP && i->seg == SEG_SS)
+        check(t, &t->jit->slots[t->set][write][SLOT_STACK], bytes, write);
+    else if (fixed)
+        check(t, slot_take(t, write), bytes, write);
+    else
+        check_paged(t, bytes, write);
 }
 
 void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write)

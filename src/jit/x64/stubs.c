@@ -101,16 +101,10 @@ static void emit_site_call(struct as *a, struct jit *jit)
     as_op(a, OPC(0, 0xff), 4, rm_reg(T2), 0);
 }
 
-/* The same search as tlb_read_hit and tlb_write_hit (cpu/access.h). */
-static void emit_slot_miss(struct as *a, struct jit *jit, bool write)
+/* T1 = linear, T2 = site, RCX = slot to be filled; RAX, RCX, RDX are saved. The same search as
+ * tlb_read_hit and tlb_write_hit (cpu/access.h). */
+static void emit_search(struct as *a, struct jit *jit, bool write)
 {
-    jit->slot_miss[write] = begin(a);
-    struct rm slot = rm_mem(T2, offsetof(struct jit_site, slot));
-    as_store(a, rm_near(&jit->save[0]), H_RAX);
-    as_store(a, rm_near(&jit->save[1]), H_RCX);
-    as_store(a, rm_near(&jit->save[2]), H_RDX);
-    as_load(a, H_RCX, slot);
-    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(H_RCX, 0), 0); /* linear */
     as_store(a, rm_reg(H_RAX), T1);
     as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RAX), 12 - 5, 1); /* shr */
     _Static_assert(sizeof(struct tlb_entry) == 32, "index by shift");
@@ -138,6 +132,35 @@ static void emit_slot_miss(struct as *a, struct jit *jit, bool write)
     as_jmp_to(a, jit->site_call);
 }
 
+static void emit_save_three(struct as *a, struct jit *jit)
+{
+    as_store(a, rm_near(&jit->save[0]), H_RAX);
+    as_store(a, rm_near(&jit->save[1]), H_RCX);
+    as_store(a, rm_near(&jit->save[2]), H_RDX);
+}
+
+/* T1 = linear - page of the site's slot. */
+static void emit_slot_miss(struct as *a, struct jit *jit, bool write)
+{
+    jit->slot_miss[write] = begin(a);
+    emit_save_three(a, jit);
+    as_load(a, H_RCX, rm_mem(T2, offsetof(struct jit_site, slot)));
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(H_RCX, 0), 0);
+    emit_search(a, jit, write);
+}
+
+/* T1 = linear. */
+static void emit_page_miss(struct as *a, struct jit *jit, unsigned set, bool write)
+{
+    jit->page_miss[set][write] = begin(a);
+    emit_save_three(a, jit);
+    as_store(a, rm_reg(H_RCX), T1);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RCX), 12 - 4, 1);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(H_RCX), (PAGE_SLOTS - 1) * 16, 4);
+    as_op(a, OPC(0, 0x03) | OP_W, H_RCX, rm_near(&jit->page_tables[set][write]), 0);
+    emit_search(a, jit, write);
+}
+
 void stubs_emit(struct jit *jit)
 {
     struct as a = {.p = jit->code_rw, .rx = jit->code_rx - jit->code_rw};
@@ -149,6 +172,10 @@ void stubs_emit(struct jit *jit)
     emit_site_call(&a, jit);
     emit_slot_miss(&a, jit, false);
     emit_slot_miss(&a, jit, true);
+    for (unsigned set = 0; set < SET_COUNT; set++) {
+        emit_page_miss(&a, jit, set, false);
+        emit_page_miss(&a, jit, set, true);
+    }
     begin(&a);
     jit->code_used = (size_t)(a.p - jit->code_rw);
 }
