@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define ARENA_BYTES (16u << 20)
+#define ARENA_BYTES (96u << 20) /* address space: pages are taken when touched */
 #define BLOCK_MAX   (sizeof(struct block) + (BLOCK_INSNS + 1) * sizeof(struct insn) + BLOCK_BYTES)
 #define LINE_LOG2   6
 
