@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define DEFAULT_RAM_BYTES (128ull << 20)
 
@@ -170,10 +171,11 @@ static int build(struct weir *vm, const struct weir_config *config)
 int weir_create(const struct weir_config *config, weir **out)
 {
     *out = NULL;
-    void *memory;
-    if (posix_memalign(&memory, 64, sizeof(struct weir)))
+    /* Not from the heap: the translator needs room near it, and some heaps leave none. */
+    struct weir *vm = mmap(NULL, sizeof(struct weir), PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (vm == MAP_FAILED)
         return -WEIR_ENOMEM;
-    struct weir *vm = memset(memory, 0, sizeof(struct weir));
     vm->ram.fd = -1;
     log_init(&vm->log, config->log, config->log_ctx);
     int rc = build(vm, config);
@@ -245,7 +247,7 @@ void weir_destroy(weir *vm)
     free(vm->boot.initrd);
     free(vm->boot.cmdline);
     free(vm->extra_classes);
-    free(vm);
+    munmap(vm, sizeof(*vm));
 }
 
 weir_vcpu *weir_get_vcpu(weir *vm, unsigned index)

@@ -77,6 +77,12 @@ void tlb_flush_page(struct vcpu *c, uint64_t linear); /* INVLPG */
 void tlb_flush_pcid(struct vcpu *c, unsigned pcid, bool and_global);
 /* A page of RAM became code, or is no longer: write entries to it must go slow / may go fast. */
 void tlb_protect_page(struct vcpu *c, uint64_t gpa);
+/* Where from vcpu.tlb on there is the bit map of entries whose pages are global. */
+extern const size_t tlb_global_map;
+/* Number of the current address space, below SPACES. */
+unsigned tlb_space(const struct vcpu *c);
+/* Whether code at `linear`, just fetched, is on a global page. */
+bool tlb_is_global(const struct vcpu *c, uint64_t linear);
 /* Selects c->tlb for the current CR3/PCID, CPL, AC; called by cpu_mode_update. */
 void tlb_select(struct vcpu *c);
 

@@ -152,10 +152,17 @@ struct jit;            /* the translator (jit/jit.h) */
 struct block;          /* decoded code (interp/blocks.h) */
 struct vcpu;
 
+#define SPACES     8u /* address spaces with a TLB of their own */
+#define ALL_SPACES ~0u
+
 /* What the translator, which keeps copies of mappings and blocks, must be told. */
 struct engine_hooks {
-    /* Translations of pages that agree with `linear` above bit `log2` were dropped (64: all). */
-    void (*mappings_dropped)(struct vcpu *c, uint64_t linear, unsigned log2);
+    /* Address space `space` (ALL_SPACES) lost its translations, those of global pages too or not. */
+    void (*space_flushed)(struct vcpu *c, unsigned space, bool and_global);
+    /* It is the current one from now on. */
+    void (*space_selected)(struct vcpu *c, unsigned space);
+    /* Translations of pages that agree with `linear` above bit `log2` were dropped everywhere. */
+    void (*page_dropped)(struct vcpu *c, uint64_t linear, unsigned log2);
     /* Writes to the page at this host address must go the slow way from now on. */
     void (*page_protected)(struct vcpu *c, const uint8_t *host);
     void (*block_dropped)(struct vcpu *c, struct block *b);

@@ -14,7 +14,6 @@
 
 #include <stdlib.h>
 
-#define SPACES       8u
 #define PHYS_ENTRIES 512u
 #define PAGE_MASK    (~0xfffull)
 #define EMPTY        (~0ull)
@@ -30,8 +29,8 @@ struct address_spaces {
     struct space space[SPACES];
     struct space *current;
     uint64_t uses;
-    unsigned largest_log2; /* of the pages used since the last flush of everything */
-    uint32_t generation;   /* of c->mem when phys was filled */
+    uint8_t largest_log2[8]; /* by area: of the pages used since the last flush of everything */
+    uint32_t generation;     /* of c->mem when phys was filled */
     struct phys_page phys[PHYS_ENTRIES];
 };
 
@@ -138,10 +137,20 @@ static void table_flush(struct tlb_table *t, bool and_global)
     }
 }
 
-static void tell_dropped(struct vcpu *c, uint64_t linear, unsigned log2)
+static void tell_flushed(struct vcpu *c, unsigned space, bool and_global)
 {
     if (c->hooks)
-        c->hooks->mappings_dropped(c, linear, log2);
+        c->hooks->space_flushed(c, space, and_global);
+}
+static unsigned space_index(const struct vcpu *c, const struct space *s)
+{
+    return (unsigned)(s - c->spaces->space);
+}
+
+/* Large pages are told apart by where they are: those of a kernel say nothing of its programs. */
+static unsigned area(uint64_t linear)
+{
+    return (unsigned)(linear >> 63) << 2 | (linear >> 30 & 3);
 }
 
 static void space_flush(struct space *s, bool and_global)
@@ -184,6 +193,7 @@ static struct space *space_take(struct vcpu *c, unsigned pcid)
             if (all->space[k].last_use < s->last_use)
                 s = &all->space[k];
         space_flush(s, true);
+        tell_flushed(c, space_index(c, s), false);
         s->pcid = (uint16_t)pcid;
         s->valid = true;
     }
@@ -197,7 +207,8 @@ void tlb_select(struct vcpu *c)
     struct address_spaces *all = c->spaces;
     if (UNLIKELY(!all->current || all->current->pcid != pcid || !all->current->valid)) {
         all->current = space_take(c, pcid);
-        tell_dropped(c, 0, 64);
+        if (c->hooks)
+            c->hooks->space_selected(c, space_index(c, all->current));
     }
     c->tlb = tlb_table(c, tlb_kind_current(c))->entry;
 }
@@ -210,7 +221,7 @@ int tlb_init(struct vcpu *c)
         return -WEIR_ENOMEM;
     phys_forget(c->spaces);
     c->spaces->generation = c->mem->generation;
-    c->spaces->largest_log2 = 12;
+    memset(c->spaces->largest_log2, 12, sizeof(c->spaces->largest_log2));
     c->spaces->current = space_take(c, 0);
     c->tlb = tlb_table(c, TLB_SUPER)->entry;
     return 0;
@@ -221,6 +232,21 @@ void tlb_fini(struct vcpu *c)
     free(c->spaces);
     c->spaces = NULL;
     c->tlb = NULL;
+}
+
+unsigned tlb_space(const struct vcpu *c)
+{
+    return space_index(c, c->spaces->current);
+}
+
+const size_t tlb_global_map =
+    offsetof(struct tlb_table, global) - offsetof(struct tlb_table, entry);
+
+bool tlb_is_global(const struct vcpu *c, uint64_t linear)
+{
+    const struct tlb_table *t = container_of(c->tlb, struct tlb_table, entry);
+    unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
+    return t->global[n / 64] >> (n & 63) & 1 && t->entry[n].execute == (linear & PAGE_MASK);
 }
 
 /* ---- filling ---- */
@@ -242,8 +268,9 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
     e->execute = t->access & ACCESS_EXECUTE ? page | (p->host ? 0 : TLB_SLOW) : EMPTY;
     e->addend = p->host ? (uintptr_t)p->host - page : 0;
     table->gpa[n] = (t->gpa & PAGE_MASK) | t->page_log2;
-    if (t->page_log2 > c->spaces->largest_log2)
-        c->spaces->largest_log2 = t->page_log2;
+    uint8_t *largest = &c->spaces->largest_log2[area(linear)];
+    if (t->page_log2 > *largest)
+        *largest = t->page_log2;
     uint64_t bit = BIT64(n & 63);
     table->used[n / 64] |= bit;
     table->global[n / 64] = (table->global[n / 64] & ~bit) | (t->global ? bit : 0);
@@ -286,27 +313,28 @@ void tlb_flush_all(struct vcpu *c)
     for (unsigned k = 0; k < SPACES; k++)
         space_flush(&c->spaces->space[k], true);
     phys_forget(c->spaces);
-    c->spaces->largest_log2 = 12;
-    tell_dropped(c, 0, 64);
+    memset(c->spaces->largest_log2, 12, sizeof(c->spaces->largest_log2));
+    tell_flushed(c, ALL_SPACES, true);
 }
 
 void tlb_flush_non_global(struct vcpu *c)
 {
     space_flush(c->spaces->current, false);
-    tell_dropped(c, 0, 64);
+    tell_flushed(c, space_index(c, c->spaces->current), false);
 }
 
 void tlb_flush_pcid(struct vcpu *c, unsigned pcid, bool and_global)
 {
     struct space *s = space_find(c, pcid);
-    if (s)
-        space_flush(s, and_global);
-    if (s == c->spaces->current)
-        tell_dropped(c, 0, 64);
+    if (!s)
+        return;
+    space_flush(s, and_global);
+    tell_flushed(c, space_index(c, s), and_global);
 }
 
 /* One page of one table. Entries of a large page are each a slice of it and go all. */
-static void table_flush_page(struct tlb_table *t, uint64_t linear, bool only_global)
+static void table_flush_page(struct tlb_table *t, uint64_t linear, bool only_global,
+                             bool any_large)
 {
     if (!t->ready)
         return;
@@ -317,7 +345,7 @@ static void table_flush_page(struct tlb_table *t, uint64_t linear, bool only_glo
         ((e->read & PAGE_MASK) == page || (e->write & PAGE_MASK) == page ||
          (e->execute & PAGE_MASK) == page))
         entry_drop(t, n);
-    for (unsigned w = 0; w < TLB_WORDS; w++) {
+    for (unsigned w = 0; any_large && w < TLB_WORDS; w++) {
         uint64_t large = only_global ? t->large[w] & t->global[w] : t->large[w];
         for (; large; large &= large - 1) {
             unsigned k = w * 64 + (unsigned)__builtin_ctzll(large);
@@ -331,12 +359,14 @@ static void table_flush_page(struct tlb_table *t, uint64_t linear, bool only_glo
 
 void tlb_flush_page(struct vcpu *c, uint64_t linear)
 {
+    bool any_large = c->spaces->largest_log2[area(linear)] > 12;
     for (unsigned s = 0; s < SPACES; s++) {
         struct space *space = &c->spaces->space[s];
         for (unsigned k = 0; space->valid && k < TLB_KINDS; k++)
-            table_flush_page(&space->table[k], linear, space != c->spaces->current);
+            table_flush_page(&space->table[k], linear, space != c->spaces->current, any_large);
     }
-    tell_dropped(c, linear, c->spaces->largest_log2);
+    if (c->hooks)
+        c->hooks->page_dropped(c, linear, c->spaces->largest_log2[area(linear)]);
 }
 
 static void table_protect(struct tlb_table *t, uint64_t page, bool slow)

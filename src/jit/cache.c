@@ -57,65 +57,6 @@ static int map_code(struct jit *jit, uint8_t *where)
     return rw == MAP_FAILED || rx == MAP_FAILED ? -1 : 0;
 }
 
-static bool host_has(const struct host_cpu *host, unsigned f)
-{
-    return host->features[f / 64] >> (f % 64) & 1;
-}
-
-int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
-{
-    code_bytes = pages(code_bytes);
-    size_t head = pages(sizeof(struct jit)), arena = code_bytes * 2;
-    size_t bytes = head + arena + code_bytes;
-    uint8_t *region = reserve_near(c, bytes);
-    if (!region)
-        return err_set(err, WEIR_ENOMEM, "translator: no address space near the vCPU");
-    if (mprotect(region, head + arena, PROT_READ | PROT_WRITE) < 0) {
-        munmap(region, bytes);
-        return err_set(err, WEIR_ENOMEM, "translator: out of memory");
-    }
-    struct jit *jit = (struct jit *)region;
-    jit->c = c;
-    jit->region_bytes = bytes;
-    jit->arena = region + head;
-    jit->arena_bytes = arena;
-    jit->code_bytes = code_bytes;
-    if (map_code(jit, region + head + arena) < 0) {
-        int rc = err_errno(err, "translator: executable memory");
-        if (jit->code_rw)
-            munmap(jit->code_rw, code_bytes);
-        munmap(region, bytes);
-        return rc;
-    }
-    struct host_cpu host;
-    cpuid_host_read(&host);
-    jit->has_avx = host_has(&host, ISA_AVX);
-    jit->has_avx512 = host_has(&host, ISA_AVX512F);
-    jit->has_avx512bw = host_has(&host, ISA_AVX512BW);
-    for (unsigned set = 0; set < SET_COUNT; set++)
-        for (unsigned write = 0; write < 2; write++)
-            jit->page_tables[set][write] = jit->pages[set][write];
-    stubs_emit(jit);
-    jit->stub_bytes = jit->code_used;
-    c->jit = jit;
-    c->hooks = &jit_hooks;
-    blocks_flush(c); /* comes back as jit_flush */
-    c->hooks->mappings_dropped(c, 0, 64);
-    jit->stats = (struct jit_stats){0};
-    return 0;
-}
-
-void jit_fini(struct vcpu *c)
-{
-    struct jit *jit = c->jit;
-    if (!jit)
-        return;
-    c->jit = NULL;
-    c->hooks = NULL;
-    munmap(jit->code_rw, jit->code_bytes);
-    munmap(jit, jit->region_bytes);
-}
-
 void *arena_take(struct jit *jit, size_t bytes)
 {
     bytes = (bytes + 15) & ~(size_t)15;
@@ -155,60 +96,166 @@ enum slot_set slots_of(uint32_t mode)
     return mode & MODE_SMAP_AC ? SET_SUPER_AC : SET_SUPER;
 }
 
-void jumps_clear(struct jit *jit)
-{
-    for (unsigned k = 0; k < SET_COUNT; k++)
-        for (unsigned n = 0; n < JUMP_SLOTS; n++)
-            jit->jump_table[k][n].rip = JUMP_EMPTY;
-}
-
 static void slot_clear(struct jit *jit, struct page_slot *s)
 {
     s->page = SLOT_EMPTY;
     s->host = (uint64_t)(uintptr_t)jit->dummy;
 }
 
-/* `slots` and `pages`, which follow each other. */
-static struct page_slot *all_slots(struct jit *jit)
+/* Both halves, for reads and writes, as one array. */
+static struct page_slot *all_slots(struct jit *jit, enum slot_set set)
 {
-    return &jit->slots[0][0][0];
+    return (struct page_slot *)&jit->slots[set];
 }
-#define ALL_SLOTS (SET_COUNT * 2 * (SLOTS + PAGE_SLOTS))
-_Static_assert(offsetof(struct jit, pages) ==
-                   offsetof(struct jit, slots) +
-                       SET_COUNT * 2 * SLOTS * sizeof(struct page_slot),
-               "one array");
-
-static void mappings_dropped(struct vcpu *c, uint64_t linear, unsigned log2)
+static struct page_slot *all_pages(struct set_tables *t)
 {
-    struct jit *jit = c->jit;
-    struct page_slot *s = all_slots(jit);
-    if (log2 >= 64) {
-        for (unsigned n = 0; n < ALL_SLOTS; n++)
-            slot_clear(jit, &s[n]);
-        jumps_clear(jit);
+    return (struct page_slot *)&t->pages;
+}
+
+static void slots_clear(struct jit *jit, enum slot_set set)
+{
+    for (unsigned n = 0; n < 2 * SLOTS; n++)
+        slot_clear(jit, &all_slots(jit, set)[n]);
+}
+
+void jumps_clear(struct set_tables *t)
+{
+    for (unsigned n = 0; n < JUMP_SLOTS; n++)
+        t->jumps[n].rip = JUMP_EMPTY;
+    memset(t->code_pages, 0, sizeof(t->code_pages));
+}
+
+void jump_set(struct set_tables *t, uint64_t rip, uint64_t code)
+{
+    uint32_t index = ((uint32_t)rip ^ (uint32_t)rip >> 10) % JUMP_SLOTS;
+    t->jumps[index] = (struct jump_slot){rip, code};
+    uint64_t page = (rip >> 12) % JUMP_PAGES;
+    t->code_pages[page / 64] |= BIT64(page % 64);
+}
+
+static void tables_clear(struct jit *jit, struct set_tables *t)
+{
+    if (!t->used)
         return;
-    }
-    for (unsigned n = 0; n < ALL_SLOTS; n++)
-        if ((s[n].page ^ linear) >> log2 == 0)
-            slot_clear(jit, &s[n]);
-    for (unsigned k = 0; k < SET_COUNT; k++)
-        for (unsigned n = 0; n < JUMP_SLOTS; n++)
-            if ((jit->jump_table[k][n].rip ^ linear) >> log2 == 0)
-                jit->jump_table[k][n].rip = JUMP_EMPTY;
+    for (unsigned n = 0; n < 2 * PAGE_SLOTS; n++)
+        slot_clear(jit, &all_pages(t)[n]);
+    jumps_clear(t);
 }
 
-static void page_protected(struct vcpu *c, const uint8_t *host)
+/* Translated code is about to see it. */
+static void tables_use(struct jit *jit, struct set_tables *t)
+{
+    if (t->used)
+        return;
+    t->used = true;
+    tables_clear(jit, t);
+}
+
+void super_clear(struct jit *jit)
+{
+    slots_clear(jit, SET_SUPER);
+    tables_clear(jit, &jit->super);
+}
+
+struct set_tables *set_tables(struct jit *jit, enum slot_set set)
+{
+    return set == SET_SUPER ? &jit->super : &jit->spaces[jit->space][set];
+}
+
+static void space_flushed(struct vcpu *c, unsigned space, bool and_global)
 {
     struct jit *jit = c->jit;
-    for (unsigned set = 0; set < SET_COUNT; set++) {
-        for (unsigned n = 0; n < SLOTS; n++)
-            if (jit->slots[set][1][n].host == (uint64_t)(uintptr_t)host)
-                slot_clear(jit, &jit->slots[set][1][n]);
-        for (unsigned n = 0; n < PAGE_SLOTS; n++)
-            if (jit->pages[set][1][n].host == (uint64_t)(uintptr_t)host)
-                slot_clear(jit, &jit->pages[set][1][n]);
+    for (unsigned s = 0; s < SPACES; s++)
+        if (s == space || space == ALL_SPACES) {
+            tables_clear(jit, &jit->spaces[s][SET_USER]);
+            tables_clear(jit, &jit->spaces[s][SET_SUPER_AC]);
+        }
+    if (space == jit->space || space == ALL_SPACES) {
+        slots_clear(jit, SET_USER);
+        slots_clear(jit, SET_SUPER_AC);
     }
+    if (and_global || jit->fill_all)
+        super_clear(jit);
+}
+
+static void space_selected(struct vcpu *c, unsigned space)
+{
+    struct jit *jit = c->jit;
+    jit->space = space;
+    for (unsigned set = 0; set < SET_COUNT; set++) {
+        struct set_tables *t = set_tables(jit, set);
+        tables_use(jit, t);
+        jit->pages[set][0] = t->pages[0];
+        jit->pages[set][1] = t->pages[1];
+        jit->jumps[set] = t->jumps;
+    }
+    slots_clear(jit, SET_USER);
+    slots_clear(jit, SET_SUPER_AC);
+    if (jit->fill_all)
+        super_clear(jit);
+}
+
+static void table_drop_page(struct jit *jit, struct set_tables *t, uint64_t linear,
+                            unsigned log2)
+{
+    if (!t->used)
+        return;
+    if (log2 == 12) {
+        unsigned n = (linear >> 12) % PAGE_SLOTS;
+        slot_clear(jit, &t->pages[0][n]);
+        slot_clear(jit, &t->pages[1][n]);
+    } else {
+        for (unsigned n = 0; n < 2 * PAGE_SLOTS; n++)
+            if ((all_pages(t)[n].page ^ linear) >> log2 == 0)
+                slot_clear(jit, &all_pages(t)[n]);
+    }
+    uint64_t page = (linear >> 12) % JUMP_PAGES;
+    if (log2 == 12 && !(t->code_pages[page / 64] >> page % 64 & 1))
+        return;
+    for (unsigned n = 0; n < JUMP_SLOTS; n++)
+        if ((t->jumps[n].rip ^ linear) >> log2 == 0)
+            t->jumps[n].rip = JUMP_EMPTY;
+}
+
+static void page_dropped(struct vcpu *c, uint64_t linear, unsigned log2)
+{
+    struct jit *jit = c->jit;
+    for (unsigned set = 0; set < SET_COUNT; set++)
+        for (unsigned n = 0; n < 2 * SLOTS; n++)
+            if ((all_slots(jit, set)[n].page ^ linear) >> log2 == 0)
+                slot_clear(jit, &all_slots(jit, set)[n]);
+    table_drop_page(jit, &jit->super, linear, log2);
+    for (unsigned s = 0; s < SPACES; s++)
+        for (unsigned set = 0; set < 2; set++)
+            table_drop_page(jit, &jit->spaces[s][set], linear, log2);
+}
+
+static void table_protect(struct jit *jit, struct set_tables *t, uint64_t host)
+{
+    for (unsigned n = 0; t->used && n < PAGE_SLOTS; n++)
+        if (t->pages[1][n].host == host)
+            slot_clear(jit, &t->pages[1][n]);
+}
+
+static void page_protected(struct vcpu *c, const uint8_t *page)
+{
+    struct jit *jit = c->jit;
+    uint64_t host = (uint64_t)(uintptr_t)page;
+    for (unsigned set = 0; set < SET_COUNT; set++)
+        for (unsigned n = 0; n < SLOTS; n++)
+            if (jit->slots[set][1][n].host == host)
+                slot_clear(jit, &jit->slots[set][1][n]);
+    table_protect(jit, &jit->super, host);
+    for (unsigned s = 0; s < SPACES; s++)
+        for (unsigned set = 0; set < 2; set++)
+            table_protect(jit, &jit->spaces[s][set], host);
+}
+
+static void table_forget_code(struct set_tables *t, uint64_t code)
+{
+    for (unsigned n = 0; t->used && n < JUMP_SLOTS; n++)
+        if (t->jumps[n].code == code)
+            t->jumps[n].rip = JUMP_EMPTY;
 }
 
 static void block_dropped(struct vcpu *c, struct block *b)
@@ -224,10 +271,10 @@ static void block_dropped(struct vcpu *c, struct block *b)
         jit->stats.unlinked++;
     }
     jb->incoming = NULL;
-    for (unsigned k = 0; k < SET_COUNT; k++)
-        for (unsigned n = 0; n < JUMP_SLOTS; n++)
-            if (jit->jump_table[k][n].code == jb->entry_saved)
-                jit->jump_table[k][n].rip = JUMP_EMPTY;
+    table_forget_code(&jit->super, jb->entry_saved);
+    for (unsigned s = 0; s < SPACES; s++)
+        for (unsigned set = 0; set < 2; set++)
+            table_forget_code(&jit->spaces[s][set], jb->entry_saved);
     b->native = NULL;
 }
 
@@ -238,7 +285,11 @@ void jit_flush(struct jit *jit)
     jit->generation++;
     jit->stats.flushes++;
     jit->exit_link = NULL;
-    jumps_clear(jit);
+    jumps_clear(&jit->super);
+    for (unsigned s = 0; s < SPACES; s++)
+        for (unsigned set = 0; set < 2; set++)
+            if (jit->spaces[s][set].used)
+                jumps_clear(&jit->spaces[s][set]);
 }
 
 static void blocks_flushed(struct vcpu *c)
@@ -247,8 +298,69 @@ static void blocks_flushed(struct vcpu *c)
 }
 
 const struct engine_hooks jit_hooks = {
-    .mappings_dropped = mappings_dropped,
+    .space_flushed = space_flushed,
+    .space_selected = space_selected,
+    .page_dropped = page_dropped,
     .page_protected = page_protected,
     .block_dropped = block_dropped,
     .blocks_flushed = blocks_flushed,
 };
+
+/* ---- life ---- */
+
+static bool host_has(const struct host_cpu *host, unsigned f)
+{
+    return host->features[f / 64] >> (f % 64) & 1;
+}
+
+int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
+{
+    code_bytes = pages(code_bytes);
+    size_t head = pages(sizeof(struct jit)), arena = code_bytes * 2;
+    size_t bytes = head + arena + code_bytes;
+    uint8_t *region = reserve_near(c, bytes);
+    if (!region)
+        return err_set(err, WEIR_ENOMEM, "translator: no address space near the vCPU");
+    if (mprotect(region, head + arena, PROT_READ | PROT_WRITE) < 0) {
+        munmap(region, bytes);
+        return err_set(err, WEIR_ENOMEM, "translator: out of memory");
+    }
+    struct jit *jit = (struct jit *)region;
+    jit->c = c;
+    jit->region_bytes = bytes;
+    jit->arena = region + head;
+    jit->arena_bytes = arena;
+    jit->code_bytes = code_bytes;
+    if (map_code(jit, region + head + arena) < 0) {
+        int rc = err_errno(err, "translator: executable memory");
+        if (jit->code_rw)
+            munmap(jit->code_rw, code_bytes);
+        munmap(region, bytes);
+        return rc;
+    }
+    struct host_cpu host;
+    cpuid_host_read(&host);
+    jit->has_avx = host_has(&host, ISA_AVX);
+    jit->has_avx512 = host_has(&host, ISA_AVX512F);
+    jit->has_avx512bw = host_has(&host, ISA_AVX512BW);
+    stubs_emit(jit);
+    jit->stub_bytes = jit->code_used;
+    c->jit = jit;
+    c->hooks = &jit_hooks;
+    blocks_flush(c); /* comes back as jit_flush */
+    jit->fill_all = true;
+    space_selected(c, tlb_space(c));
+    jit->stats = (struct jit_stats){0};
+    return 0;
+}
+
+void jit_fini(struct vcpu *c)
+{
+    struct jit *jit = c->jit;
+    if (!jit)
+        return;
+    c->jit = NULL;
+    c->hooks = NULL;
+    munmap(jit->code_rw, jit->code_bytes);
+    munmap(jit, jit->region_bytes);
+}

@@ -34,24 +34,35 @@ struct page_slot {
     uint64_t page;
     uint64_t host;
 };
-#define SLOTS      1024u
+#define SLOTS      256u
 #define SLOT_STACK 0u /* shared by all operands with base RSP */
 /* The same by page number, for operands whose pages vary. */
 #define PAGE_SLOTS 1024u
 /* No page has this (non-canonical) address; should a guest use it, it finds `dummy`. */
 #define SLOT_EMPTY 0x7a3fc1d2e5b96000ull
-enum slot_set { SET_USER, SET_SUPER, SET_SUPER_AC, SET_COUNT };
+enum slot_set { SET_USER, SET_SUPER_AC, SET_SUPER, SET_COUNT };
 
 /* By RIP; filled for the current address space only. */
 struct jump_slot {
     uint64_t rip;
     uint64_t code;
 };
-#define JUMP_SLOTS 1024u
+#define JUMP_SLOTS 4096u
+#define JUMP_PAGES 4096u
 #define JUMP_EMPTY 0x7a3fc1d2e5b96001ull
 
 /* What code needs of the host's vector registers, each level including the one before. */
 enum fpu_level { FPU_NONE, FPU_SSE, FPU_AVX, FPU_AVX512, FPU_LEVELS };
+
+/* What one slot set has by number. That of SET_SUPER is filled with global pages only, if there
+ * are such, and so is common to all address spaces; the others are for one each. */
+struct set_tables {
+    struct page_slot pages[2][PAGE_SLOTS]; /* [write] */
+    struct jump_slot jumps[JUMP_SLOTS];
+    uint64_t code_pages[JUMP_PAGES / 64]; /* bit map: pages that jumps may lead to, by number */
+    uint32_t mode; /* of the blocks in `jumps` */
+    bool used;     /* since it was made; otherwise its contents mean nothing */
+};
 
 struct jit_block;
 
@@ -100,15 +111,16 @@ struct jit {
     /* ---- used by translated code */
     uint64_t code_base;
     uint64_t flags_ax; /* AH of LAHF, AL of SETO */
-    uint64_t tmp, save[4];
+    uint64_t tmp, tmp2, save[4];
     uint32_t host_mxcsr;
     uint8_t live, allowed, want;                 /* enum fpu_level; see x64/fpu.c */
     bool refused;                                /* left because `allowed` was too low */
-    struct jump_slot *jumps;                     /* of the current privilege: [JUMP_SLOTS] */
     struct page_slot slots[SET_COUNT][2][SLOTS]; /* [write] */
-    struct page_slot pages[SET_COUNT][2][PAGE_SLOTS];
-    struct page_slot *page_tables[SET_COUNT][2]; /* = pages */
-    struct jump_slot jump_table[SET_COUNT][JUMP_SLOTS];
+    struct page_slot *pages[SET_COUNT][2];       /* of the current address space */
+    struct jump_slot *jumps[SET_COUNT];
+    bool fill_all; /* SET_SUPER may have translations that are not global */
+    struct set_tables super;
+    struct set_tables spaces[SPACES][2]; /* SET_USER, SET_SUPER_AC */
     uint8_t dummy[4096];
 
     /* ---- C */
@@ -117,7 +129,7 @@ struct jit {
     enum weir_stop stop;        /* a site ended the run with this */
     bool site_stopped;
     uint32_t generation; /* counts flushes */
-    uint32_t jump_mode[SET_COUNT];
+    unsigned space;
     unsigned next_slot[SET_COUNT][2];
     uint8_t *code_rw, *code_rx;
     size_t code_bytes, stub_bytes, code_used;
@@ -128,8 +140,8 @@ struct jit {
     bool has_avx, has_avx512, has_avx512bw;
     struct jit_stats stats;
     /* Stubs: addresses. */
-    uint64_t enter, leave, site_call, slot_miss[2], page_miss[SET_COUNT][2], exit_live,
-        exit_saved, exit_indirect;
+    uint64_t enter, leave, site_call, slot_miss[SET_COUNT][2], page_miss[SET_COUNT][2],
+        exit_live, exit_saved, exit_indirect;
     uint64_t fpu_load, fpu_save, fpu_need[FPU_LEVELS];
 };
 
@@ -211,7 +223,10 @@ void gen_fpu_save(struct as *a, struct jit *jit); /* if anything is loaded; chan
 void *arena_take(struct jit *jit, size_t bytes); /* NULL: full */
 void jit_flush(struct jit *jit);
 void jit_link_to(struct jit *jit, struct jit_link *link, struct jit_block *to);
-void jumps_clear(struct jit *jit);
+struct set_tables *set_tables(struct jit *jit, enum slot_set set); /* the current ones */
+void jumps_clear(struct set_tables *t);
+void jump_set(struct set_tables *t, uint64_t rip, uint64_t code);
+void super_clear(struct jit *jit);
 enum slot_set slots_of(uint32_t mode);
 extern const struct engine_hooks jit_hooks;
 

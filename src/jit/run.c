@@ -83,17 +83,20 @@ static bool translatable(const struct block *b)
            !(b->mode & (MODE_TF | MODE_DEBUG | MODE_AC | MODE_VM));
 }
 
-/* The table of jump slots for this privilege, emptied if it was filled in another mode. */
-static void select_jumps(struct jit *jit)
+/* Jump slots are for one mode; and for global pages only, if there are such. */
+static void jumps_check(struct jit *jit)
 {
     struct vcpu *c = jit->c;
-    enum slot_set set = slots_of(c->mode);
-    jit->jumps = jit->jump_table[set];
-    if (jit->jump_mode[set] == c->mode)
+    struct set_tables *t = set_tables(jit, slots_of(c->mode));
+    bool fill_all = !(c->cr4 & CR4_PGE);
+    if (jit->fill_all != fill_all) {
+        jit->fill_all = fill_all;
+        super_clear(jit);
+    }
+    if (t->mode == c->mode)
         return;
-    jit->jump_mode[set] = c->mode;
-    for (unsigned n = 0; n < JUMP_SLOTS; n++)
-        jit->jumps[n].rip = JUMP_EMPTY;
+    t->mode = c->mode;
+    jumps_clear(t);
 }
 
 /* Whether instructions are counted exactly against a limit; code is made for one or the other. */
@@ -131,7 +134,7 @@ static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
     jit->exit_link = NULL;
     jit->allowed = level_allowed(c);
     jit->refused = false;
-    select_jumps(jit);
+    jumps_check(jit);
     jit->stats.entries++;
     union {
         uint64_t address;
@@ -153,9 +156,11 @@ static void connect(struct jit *jit, uint64_t rip, struct jit_block *to)
         jit_link_to(jit, jit->exit_link, to);
         return;
     }
-    select_jumps(jit);
-    jit->jumps[rip & (JUMP_SLOTS - 1)] = (struct jump_slot){rip, to->entry_saved};
     jit->stats.indirect_misses++;
+    enum slot_set set = slots_of(jit->c->mode);
+    if (set == SET_SUPER && !jit->fill_all && !tlb_is_global(jit->c, rip))
+        return;
+    jump_set(set_tables(jit, set), rip, to->entry_saved);
 }
 
 static enum weir_stop run_blocks(struct jit *jit)

@@ -178,7 +178,7 @@ static void gen_cold(struct translation *t, const struct cold *k)
     if (site->paged)
         as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, 0), 0); /* linear again */
     as_lea(a, T2, rm_near(site));
-    as_jmp_to(a, site->slot    ? jit->slot_miss[site->write]
+    as_jmp_to(a, site->slot    ? jit->slot_miss[t->set][site->write]
                  : site->paged ? jit->page_miss[t->set][site->write]
                                : jit->site_call);
 }

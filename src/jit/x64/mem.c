@@ -116,7 +116,7 @@ static void check_paged(struct translation *t, unsigned bytes, bool write)
     as_store(a, rm_reg(T2), T1);
     as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(T2), 12 - 4, 1);
     as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), (PAGE_SLOTS - 1) * 16, 4);
-    as_op(a, OPC(0, 0x03) | OP_W, T2, rm_near(&t->jit->page_tables[t->set][write]), 0);
+    as_op(a, OPC(0, 0x03) | OP_W, T2, rm_near(&t->jit->pages[t->set][write]), 0);
     as_op(a, OPC(0, 0x2b) | OP_W, T1, rm_mem(T2, 0), 0);
     as_op_imm(a, OPC(0, 0x81) | OP_W, 7, rm_reg(T1), 4096 - bytes, 4);
     cold_add(t, as_jcc(a, CC_A), site, NULL);

@@ -101,9 +101,29 @@ static void emit_site_call(struct as *a, struct jit *jit)
     as_op(a, OPC(0, 0xff), 4, rm_reg(T2), 0);
 }
 
+/* Jumps if the page of T1 may not be kept for all address spaces; keeps RAX, RCX, RDX. */
+static uint8_t *emit_global_test(struct as *a, struct jit *jit)
+{
+    as_store(a, rm_near(&jit->save[3]), H_RDX);
+    as_op_imm(a, OPC(0, 0x80), 7, rm_near(&jit->fill_all), 0, 1);
+    uint8_t *all = as_jcc(a, CC_NE);
+    as_store(a, rm_near(&jit->tmp2), H_RCX);
+    as_load(a, H_RCX, rm_near(&jit->c->tlb));
+    as_store(a, rm_reg(H_RDX), T1);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RDX), 12, 1);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(H_RDX), TLB_ENTRIES - 1, 4);
+    as_op(a, OPC(1, 0xa3), H_RDX, rm_mem(H_RCX, (int32_t)tlb_global_map), 0); /* bt */
+    as_load(a, H_RCX, rm_near(&jit->tmp2));
+    as_load(a, H_RDX, rm_near(&jit->save[3]));
+    uint8_t *no = as_jcc(a, CC_AE);
+    as_patch(a, all, as_here(a));
+    as_load(a, H_RDX, rm_near(&jit->save[3]));
+    return no;
+}
+
 /* T1 = linear, T2 = site, RCX = slot to be filled; RAX, RCX, RDX are saved. The same search as
  * tlb_read_hit and tlb_write_hit (cpu/access.h). */
-static void emit_search(struct as *a, struct jit *jit, bool write)
+static void emit_search(struct as *a, struct jit *jit, unsigned set, bool write)
 {
     as_store(a, rm_reg(H_RAX), T1);
     as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RAX), 12 - 5, 1); /* shr */
@@ -116,10 +136,13 @@ static void emit_search(struct as *a, struct jit *jit, bool write)
     size_t tag = write ? offsetof(struct tlb_entry, write) : offsetof(struct tlb_entry, read);
     as_op(a, OPC(0, 0x3b) | OP_W, H_RDX, rm_mem(H_RAX, (int32_t)tag), 0);
     uint8_t *miss = as_jcc(a, CC_NE);
-    as_store(a, rm_mem(H_RCX, 0), H_RDX);
     as_load(a, H_RAX, rm_mem(H_RAX, offsetof(struct tlb_entry, addend)));
+    uint8_t *not_global = set == SET_SUPER ? emit_global_test(a, jit) : NULL;
+    as_store(a, rm_mem(H_RCX, 0), H_RDX);
     as_op(a, OPC(0, 0x03) | OP_W, H_RDX, rm_reg(H_RAX), 0);
     as_store(a, rm_mem(H_RCX, 8), H_RDX);
+    if (not_global)
+        as_patch(a, not_global, as_here(a));
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_reg(H_RAX), 0);
     as_load(a, H_RAX, rm_near(&jit->save[0]));
     as_load(a, H_RCX, rm_near(&jit->save[1]));
@@ -140,13 +163,13 @@ static void emit_save_three(struct as *a, struct jit *jit)
 }
 
 /* T1 = linear - page of the site's slot. */
-static void emit_slot_miss(struct as *a, struct jit *jit, bool write)
+static void emit_slot_miss(struct as *a, struct jit *jit, unsigned set, bool write)
 {
-    jit->slot_miss[write] = begin(a);
+    jit->slot_miss[set][write] = begin(a);
     emit_save_three(a, jit);
     as_load(a, H_RCX, rm_mem(T2, offsetof(struct jit_site, slot)));
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(H_RCX, 0), 0);
-    emit_search(a, jit, write);
+    emit_search(a, jit, set, write);
 }
 
 /* T1 = linear. */
@@ -157,8 +180,8 @@ static void emit_page_miss(struct as *a, struct jit *jit, unsigned set, bool wri
     as_store(a, rm_reg(H_RCX), T1);
     as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RCX), 12 - 4, 1);
     as_op_imm(a, OPC(0, 0x81), 4, rm_reg(H_RCX), (PAGE_SLOTS - 1) * 16, 4);
-    as_op(a, OPC(0, 0x03) | OP_W, H_RCX, rm_near(&jit->page_tables[set][write]), 0);
-    emit_search(a, jit, write);
+    as_op(a, OPC(0, 0x03) | OP_W, H_RCX, rm_near(&jit->pages[set][write]), 0);
+    emit_search(a, jit, set, write);
 }
 
 void stubs_emit(struct jit *jit)
@@ -170,9 +193,9 @@ void stubs_emit(struct jit *jit)
     emit_exits(&a, jit);
     fpu_need_stubs_emit(&a, jit);
     emit_site_call(&a, jit);
-    emit_slot_miss(&a, jit, false);
-    emit_slot_miss(&a, jit, true);
     for (unsigned set = 0; set < SET_COUNT; set++) {
+        emit_slot_miss(&a, jit, set, false);
+        emit_slot_miss(&a, jit, set, true);
         emit_page_miss(&a, jit, set, false);
         emit_page_miss(&a, jit, set, true);
     }
