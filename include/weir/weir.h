@@ -84,7 +84,8 @@ WEIR_API const char *weir_last_error(const weir *vm);
     X(CPU_RESET, 9, "cpu_reset", "show CPU state before CPU resets")                           \
     X(UNIMP, 10, "unimp", "log unimplemented functionality")                                   \
     X(GUEST_ERRORS, 11, "guest_errors", "log when the guest does something invalid")           \
-    X(MMU, 12, "mmu", "log MMU-related activities")
+    X(MMU, 12, "mmu", "log MMU-related activities")                                            \
+    X(OUT_BYTES, 24, "out_bytes", "add the bytes to each line of out_asm")
 
 enum weir_log_item {
 #define X(name, bit, text, help) WEIR_LOG_##name = 1u << bit,

@@ -117,6 +117,14 @@ static int map_ram(struct weir *vm)
     return 0;
 }
 
+static int build_jit(struct weir *vm)
+{
+    int rc = jit_init(&vm->cpu, vm->config.code_cache_bytes, &vm->err);
+    if (rc == 0 && jit_view_init(&vm->cpu, weir_disassemble) < 0)
+        rc = err_set(&vm->err, WEIR_ENOMEM, "out of memory");
+    return rc;
+}
+
 static int build_cpu(struct weir *vm)
 {
     struct vcpu *c = &vm->cpu;
@@ -140,7 +148,7 @@ static int build_cpu(struct weir *vm)
         return err_set(&vm->err, WEIR_EINVAL, "CPU model: too long");
     int rc = vcpu_init(c, model, &vm->err);
     if (rc == 0 && is(vm->config.accel, "jit"))
-        rc = jit_init(c, vm->config.code_cache_bytes, &vm->err);
+        rc = build_jit(vm);
     return rc;
 }
 
@@ -264,6 +272,7 @@ weir *weir_vcpu_vm(weir_vcpu *cpu)
 void weir_log_set(weir *vm, uint32_t items)
 {
     __atomic_store_n(&vm->log.items, items & ~(uint32_t)WEIR_LOG_MESSAGE, __ATOMIC_RELAXED);
+    jit_log_prologue(&vm->cpu);
 }
 uint32_t weir_log_get(const weir *vm)
 {

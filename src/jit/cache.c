@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "cpu/cpuid.h"
-#include "jit/internal.h"
+#include "jit/view.h"
 
 #define NEAR_BYTES (1900ull << 20)
 #define STEP_BYTES (16ull << 20)
@@ -359,6 +359,7 @@ void jit_fini(struct vcpu *c)
     struct jit *jit = c->jit;
     if (!jit)
         return;
+    view_free(jit);
     c->jit = NULL;
     c->hooks = NULL;
     munmap(jit->code_rw, jit->code_bytes);

@@ -16,6 +16,7 @@
 static void gen_indirect(struct translation *t)
 {
     struct as *a = &t->as;
+    plan(t, PLAN_SLOTS, 0);
     as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
     as_patch(a, as_jcc(a, CC_NE), t->jit->exit_indirect);
     as_op(a, OPC(0, 0x89), T2, rm_reg(T1), 0); /* jump_index */
@@ -34,8 +35,10 @@ static void gen_indirect(struct translation *t)
 /* All flags into flags_ax: what lies behind is unknown. */
 static void flags_save_all(struct translation *t)
 {
-    if (t->flags == FLAGS_LIVE)
+    if (t->flags == FLAGS_LIVE) {
+        plan(t, PLAN_SAVE, 0);
         as_save_flags(&t->as, &t->jit->flags_ax, T1);
+    }
     t->flags = FLAGS_SAVED;
 }
 
@@ -76,6 +79,7 @@ static struct jit_link *link_new(struct translation *t, int64_t offset)
     }
     link->from = t->out;
     link->offset = offset;
+    plan(t, PLAN_LINK, offset);
     link->saved = t->flags == FLAGS_SAVED || t->flags == FLAGS_DEAD;
     return link;
 }

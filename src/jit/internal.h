@@ -6,6 +6,7 @@
  *   cache.c        memory, links between blocks, invalidation
  *   translate.c    one block: liveness of flags, instructions in order, ends
  *   gen_int.c      integer instructions; gen_flow.c: branches, calls, the stack
+ *   view.h         the log, perf and `weir disas` look at what was made
  *   x64/mem.c      memory operands; x64/stubs.c: entry, exits, slow paths
  *
  * Registers in translated code: guest registers are in the host registers of the same name, but
@@ -21,6 +22,7 @@
 #include "cpu/interp/blocks.h"
 #include "cpu/interp/ops.h"
 #include "jit/jit.h"
+#include "jit/plan.h"
 #include "jit/x64/asm.h"
 
 #define T1      H_R11
@@ -60,8 +62,8 @@ struct set_tables {
     struct page_slot pages[2][PAGE_SLOTS]; /* [write] */
     struct jump_slot jumps[JUMP_SLOTS];
     uint64_t code_pages[JUMP_PAGES / 64]; /* bit map: pages that jumps may lead to, by number */
-    uint32_t mode; /* of the blocks in `jumps` */
-    bool used;     /* since it was made; otherwise its contents mean nothing */
+    uint32_t mode;                        /* of the blocks in `jumps` */
+    bool used; /* since it was made; otherwise its contents mean nothing */
 };
 
 struct jit_block;
@@ -77,6 +79,7 @@ struct jit_site {
     uint16_t next;     /* offset in the page of the one behind it */
     uint8_t last_byte; /* of the access: size - 1 */
     bool write;
+    bool whole;          /* there is no fast path */
     struct insn insn[2]; /* bound, and an end */
 };
 
@@ -139,6 +142,7 @@ struct jit {
     bool limited; /* code checks insn_limit */
     bool has_avx, has_avx512, has_avx512bw;
     struct jit_stats stats;
+    struct jit_view *view; /* NULL: nobody looks */
     /* Stubs: addresses. */
     uint64_t enter, leave, site_call, slot_miss[SET_COUNT][2], page_miss[SET_COUNT][2],
         exit_live, exit_saved, exit_indirect;
@@ -146,6 +150,9 @@ struct jit {
 };
 
 /* ---- translation ---- */
+
+/* block.heat of one that has no translation: no valid instruction */
+#define HEAT_NEVER 0xffffu
 
 enum flags_at { FLAGS_LIVE, FLAGS_SAVED, FLAGS_BOTH, FLAGS_DEAD };
 
@@ -171,8 +178,17 @@ struct translation {
     unsigned level; /* enum fpu_level */
     struct cold cold[COLD_MAX];
     unsigned colds;
-    bool failed; /* out of room */
+    uint8_t *begin;    /* of the code */
+    struct plan *plan; /* NULL: nobody wants to know */
+    bool failed;       /* out of room */
 };
+
+/* An action of the plan, for those who look. */
+static inline void plan(struct translation *t, enum plan_kind kind, int64_t value)
+{
+    if (UNLIKELY(t->plan != NULL))
+        plan_add(t, kind, value);
+}
 
 /* translate.c */
 struct jit_block *jit_translate(struct jit *jit, struct block *b);

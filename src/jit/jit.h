@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "cpu/cpu.h"
+#include <weir/machine.h>
 
 #define JIT_CODE_BYTES_DEFAULT (64u << 20)
 #define JIT_CODE_BYTES_MIN     (1u << 20)
@@ -23,5 +24,17 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err);
 void jit_fini(struct vcpu *c);
 /* As interp_run. */
 enum weir_stop jit_run(struct vcpu *c);
+
+/* ---- what people see of it ---- */
+
+typedef int jit_disassemble_fn(const uint8_t *bytes, size_t length, unsigned bits,
+                               uint64_t address, bool intel, char *text, size_t text_bytes);
+/* Behind jit_init: who prints IN (vcpu.trace_block) and disassembles host code for the log. */
+int jit_view_init(struct vcpu *c, jit_disassemble_fn *disassemble);
+/* The section PROLOGUE, if OUT_ASM is logged; once. Any thread. */
+void jit_log_prologue(struct vcpu *c);
+/* Names of what is translated from now on, for perf: appended to a map file; a dump file. */
+int jit_perf_map(struct vcpu *c, const char *path, struct err *err);
+int jit_perf_dump(struct vcpu *c, const char *path, struct err *err);
 
 #endif

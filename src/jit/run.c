@@ -6,7 +6,7 @@
  * it came back. Code comes back for a place that is not linked yet (and is linked then), for
  * `poll`, or because an instruction that C did ended the run.
  */
-#include "jit/internal.h"
+#include "jit/view.h"
 
 #include "cpu/cpuid.h"
 #include "cpu/x86.h"
@@ -113,12 +113,12 @@ static struct jit_block *native_block(struct jit *jit, struct block *b)
 {
     if (b->native)
         return b->native;
-    if (b->heat < HOT || !translatable(b))
+    if ((b->heat < HOT && !view_wants_all(jit)) || b->heat == HEAT_NEVER || !translatable(b))
         return NULL;
     struct jit_block *jb = jit_translate(jit, b);
     if (!jb) {
         /* Full: everything goes, and b with it. */
-        if (jit->code_used > jit->stub_bytes)
+        if (b->heat != HEAT_NEVER && jit->code_used > jit->stub_bytes)
             blocks_flush(jit->c);
     }
     return jb;

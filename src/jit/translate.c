@@ -11,6 +11,7 @@
 #include "jit/internal.h"
 
 #include "cpu/x86.h"
+#include "jit/view.h"
 
 /* Room for the longest instruction sequence, beyond which translation gives up. */
 #define CODE_PER_INSN 512u
@@ -49,9 +50,11 @@ void cold_add(struct translation *t, uint8_t *from, struct jit_site *site,
 void flags_preserve(struct translation *t)
 {
     if (t->flags == FLAGS_LIVE && t->live[t->at]) {
+        plan(t, PLAN_SAVE, 0);
         as_save_flags(&t->as, &t->jit->flags_ax, T2);
         t->flags = FLAGS_SAVED;
     } else if (t->flags == FLAGS_LIVE) {
+        plan(t, PLAN_DROP, 0);
         t->flags = FLAGS_DEAD;
     } else if (t->flags == FLAGS_BOTH) {
         t->flags = FLAGS_SAVED;
@@ -62,6 +65,7 @@ void flags_require(struct translation *t)
 {
     if (t->flags != FLAGS_SAVED)
         return;
+    plan(t, PLAN_RESTORE, 0);
     as_restore_flags(&t->as, &t->jit->flags_ax, T2);
     t->flags = FLAGS_BOTH;
 }
@@ -130,7 +134,9 @@ void gen_call(struct translation *t)
     struct jit_site *site = site_new(t);
     if (!site)
         return;
+    site->whole = true;
     flags_preserve(t);
+    plan(t, PLAN_CALL, 0);
     as_lea(&t->as, T2, rm_near(site));
     as_jmp_to(&t->as, t->jit->site_call);
     site->resume = as_here(&t->as);
@@ -150,7 +156,12 @@ static bool gen_insn(struct translation *t)
     const struct insn *i = &t->insns[t->at];
     unsigned colds = t->colds;
     bool ended = false;
-    if (!gen_flow(t, i, &ended) && !gen_integer(t, i) && !gen_vector(t, i))
+    plan(t, PLAN_INSN, t->live[t->at]);
+    if (gen_flow(t, i, &ended))
+        plan(t, PLAN_MAKE, 0);
+    else if (gen_integer(t, i) || gen_vector(t, i))
+        plan(t, PLAN_COPY, 0);
+    else
         gen_call(t);
     set_resume(t, colds);
     return ended;
@@ -221,6 +232,7 @@ static void gen_fpu_check(struct translation *t)
         return;
     struct jit_link *link = start_link(t);
     flags_preserve(t);
+    plan(t, PLAN_FPU, t->level);
     as_op_imm(a, OPC(0, 0x80), 7, rm_near(&t->jit->live), t->level, 1);
     cold_add(t, as_jcc(a, CC_B), NULL, link);
     if (link)
@@ -234,6 +246,7 @@ static void gen_count(struct translation *t)
     struct as *a = &t->as;
     if (!t->jit->limited)
         return;
+    plan(t, PLAN_COUNT, t->count);
     as_load(a, T1, rm_near(&t->c->instructions));
     as_lea(a, T1, rm_mem(T1, (int32_t)t->count));
     as_op(a, OPC(0, 0x3b) | OP_W, T1, rm_near(&t->c->insn_limit), 0);
@@ -246,6 +259,8 @@ static void gen_entries(struct translation *t)
     struct as *a = &t->as;
     while (as_here(a) & 15)
         as8(a, 0x90);
+    t->begin = a->p;
+    plan(t, PLAN_ENTRY, t->jit->limited ? 0 : t->live[0]);
     if (t->jit->limited) { /* it may end here at once: nothing is dead */
         t->out->entry_live = as_here(a);
         as_save_flags(a, &t->jit->flags_ax, T2);
@@ -272,12 +287,17 @@ static bool start(struct translation *t, struct jit *jit, struct block *b)
     t->block = b;
     t->colds = 0;
     t->failed = false;
+    t->plan = view_plan(jit);
+    t->begin = t->as.p;
     t->level = FPU_NONE;
     t->set = slots_of(b->mode);
     t->out = arena_take(jit, sizeof(*t->out));
     if (!t->out || (size_t)(t->as.end - t->as.p) < (BLOCK_INSNS + 4) * CODE_PER_INSN)
         return false;
-    return decode_again(t);
+    if (decode_again(t))
+        return true;
+    b->heat = HEAT_NEVER;
+    return false;
 }
 
 struct jit_block *jit_translate(struct jit *jit, struct block *b)
@@ -306,6 +326,7 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     }
     if (!ended)
         gen_jump(&t, t.offset);
+    plan(&t, PLAN_COLD, 0);
     for (unsigned n = 0; n < t.colds; n++)
         gen_cold(&t, &t.cold[n]);
     if (t.failed)
@@ -313,5 +334,7 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     jit->code_used = (size_t)(t.as.p - jit->code_rw);
     jit->stats.blocks++;
     b->native = out;
+    if (jit->view)
+        view_block(&t);
     return out;
 }

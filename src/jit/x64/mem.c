@@ -94,6 +94,7 @@ static void check(struct translation *t, struct page_slot *slot, unsigned bytes,
     if (!site)
         return;
     site->slot = slot;
+    plan(t, PLAN_SLOT, PLAN_ACCESS(slot - t->jit->slots[t->set][write], bytes, write));
     site->last_byte = (uint8_t)(bytes - 1);
     site->write = write;
     as_op(a, OPC(0, 0x2b) | OP_W, T1, rm_near(&slot->page), 0);
@@ -111,6 +112,7 @@ static void check_paged(struct translation *t, unsigned bytes, bool write)
     if (!site)
         return;
     site->paged = true;
+    plan(t, PLAN_PAGE, PLAN_ACCESS(0, bytes, write));
     site->last_byte = (uint8_t)(bytes - 1);
     site->write = write;
     as_store(a, rm_reg(T2), T1);
@@ -134,6 +136,7 @@ static struct page_slot *slot_take(struct translation *t, bool write)
 void gen_bail(struct translation *t, unsigned cc)
 {
     struct jit_site *site = site_new(t);
+    plan(t, PLAN_BAIL, cc);
     if (site)
         cold_add(t, as_jcc(&t->as, cc), site, NULL);
 }
