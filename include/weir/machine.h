@@ -124,6 +124,44 @@ WEIR_API void weir_log_set(weir *vm, uint32_t items);
 WEIR_API uint32_t weir_log_get(const weir *vm);
 WEIR_API int weir_log_filter(weir *vm, const weir_gva (*ranges)[2], unsigned count);
 
+/* ---- the translator ---------------------------------------------------------------------- */
+
+/* Blocks of one instruction (-singlestep), so that traces show each; both engines. */
+WEIR_API void weir_set_singlestep(weir *vm, bool on);
+WEIR_API bool weir_is_singlestep(const weir *vm);
+
+/* Counts since weir_create. Read while the machine runs, they may not agree with each other. */
+struct weir_jit_stats {
+    size_t size;                         /* sizeof(struct weir_jit_stats) */
+    uint64_t blocks, instructions;       /* translated, those dropped since included */
+    uint64_t code_bytes, code_bytes_max; /* of the code cache */
+    uint64_t data_bytes, data_bytes_max; /* of what describes it */
+    uint64_t links_made, links_broken;   /* direct jumps from block to block */
+    uint64_t indirect_misses;            /* targets that were entered into the cache */
+    uint64_t flushes;                    /* of everything */
+    uint64_t entries;                    /* from C into translated code */
+    uint64_t interpreted;                /* blocks */
+    /* How code was left: for a jump that was not linked, for an indirect one, because somebody
+     * wanted the vCPU, at the start of a block that could not run, by an instruction done in C. */
+    uint64_t exits_unlinked, exits_indirect, exits_poll, exits_start, exits_call;
+    /* Instructions that translated code had done in C: memory that the fast path does not reach,
+     * a condition (a segment limit, a divisor...), operations without a fast form. */
+    uint64_t calls_memory, calls_condition, calls_operation;
+    uint64_t tlb_fills;
+    unsigned permille_translated, permille_calls; /* of the engine's time; estimated */
+    struct {
+        const char *operation;
+        uint64_t count;
+    } top[12]; /* of calls_operation; count 0 at the end */
+};
+/* -WEIR_ESTATE if the machine has no translator. */
+WEIR_API int weir_jit_stats_get(weir *vm, struct weir_jit_stats *stats);
+
+/* Names of translated code for perf(1): lines appended to the file `map` (perf wants
+ * /tmp/perf-PID.map), a dump for `perf inject -j` in `dump` (named jit-PID.dump). Either may be
+ * NULL. Before the machine runs. */
+WEIR_API int weir_jit_perf(weir *vm, const char *map, const char *dump);
+
 /* ---- events about the machine ------------------------------------------------------------ */
 
 enum weir_machine_event {

@@ -10,4 +10,7 @@ static inline struct vcpu *vcpu_of(weir_vcpu *cpu)
     return (struct vcpu *)cpu;
 }
 
+/* jit.c: the topic */
+void info_jit(weir *vm, struct weir_text *out);
+
 #endif

@@ -153,6 +153,7 @@ static const struct topic {
 } topics[] = {
     {"block", "drives and their media", info_block},
     {"chardev", "character devices", info_chardev},
+    {"jit", "the translator's counters", info_jit},
     {"lapic", "local APIC", info_lapic},
     {"mem", "active virtual memory mappings", info_mem},
     {"mtree", "memory and port maps", info_mtree},

@@ -267,6 +267,7 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
     e->write = t->access & ACCESS_WRITE ? page | slow_write : EMPTY;
     e->execute = t->access & ACCESS_EXECUTE ? page | (p->host ? 0 : TLB_SLOW) : EMPTY;
     e->addend = p->host ? (uintptr_t)p->host - page : 0;
+    c->tlb_fills++;
     table->gpa[n] = (t->gpa & PAGE_MASK) | t->page_log2;
     uint8_t *largest = &c->spaces->largest_log2[area(linear)];
     if (t->page_log2 > *largest)

@@ -23,6 +23,7 @@
 #include "cpu/interp/ops.h"
 #include "jit/jit.h"
 #include "jit/plan.h"
+#include "jit/stats.h"
 #include "jit/x64/asm.h"
 
 #define T1      H_R11
@@ -104,10 +105,6 @@ struct jit_block {
     uint16_t count;
     uint8_t level; /* enum fpu_level */
     bool dead;
-};
-
-struct jit_stats {
-    uint64_t blocks, flushes, entries, interpreted, slow, links, unlinked, indirect_misses;
 };
 
 struct jit {

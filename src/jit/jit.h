@@ -33,6 +33,8 @@ typedef int jit_disassemble_fn(const uint8_t *bytes, size_t length, unsigned bit
 int jit_view_init(struct vcpu *c, jit_disassemble_fn *disassemble);
 /* The section PROLOGUE, if OUT_ASM is logged; once. Any thread. */
 void jit_log_prologue(struct vcpu *c);
+/* Counters; false without a translator. */
+bool jit_stats_read(const struct vcpu *c, struct weir_jit_stats *out);
 /* Names of what is translated from now on, for perf: appended to a map file; a dump file. */
 int jit_perf_map(struct vcpu *c, const char *path, struct err *err);
 int jit_perf_dump(struct vcpu *c, const char *path, struct err *err);

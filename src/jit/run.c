@@ -48,14 +48,13 @@ static uint8_t level_allowed(const struct vcpu *c)
 
 /* ---- one instruction in C ---- */
 
-uint64_t jit_serve_site(struct jit_site *site)
+static uint64_t serve_site(struct jit_site *site)
 {
     struct jit_block *b = site->block;
     struct jit *jit = b->jit;
     struct vcpu *c = jit->c;
     uint32_t generation = jit->generation;
     unsigned rest = jit->limited ? (unsigned)b->count - site->index : 0; /* counted already */
-    jit->stats.slow++;
     flags_from_code(jit);
     c->rip = (jit->code_base + site->next) & rip_mask(c);
     c->instructions -= rest;
@@ -72,6 +71,23 @@ uint64_t jit_serve_site(struct jit_site *site)
     jit->stop = interp_settle(c, &site->insn[0], stop == STOP_NEXT ? STOP_BOUNDARY : stop);
     jit->site_stopped = true;
     return 0;
+}
+
+uint64_t jit_serve_site(struct jit_site *site)
+{
+    struct jit_stats *s = &site->block->jit->stats;
+    if (site->whole) {
+        s->calls_operation++;
+        s->operations[site->insn[0].op]++;
+    } else if (site->slot || site->paged) {
+        s->calls_memory++;
+    } else {
+        s->calls_condition++;
+    }
+    uint64_t began = stats_begin(s->calls++);
+    uint64_t where = serve_site(site);
+    stats_end(began, &s->call_ticks, &s->calls_timed);
+    return where;
 }
 
 /* ---- the loop ---- */
@@ -124,6 +140,14 @@ static struct jit_block *native_block(struct jit *jit, struct block *b)
     return jb;
 }
 
+static enum jit_exit exit_reason(const struct jit *jit)
+{
+    const struct jit_link *l = jit->exit_link;
+    if (jit->site_stopped)
+        return EXIT_CALL;
+    return !l ? EXIT_INDIRECT : !l->to ? EXIT_LINK : !l->patch ? EXIT_START : EXIT_POLL;
+}
+
 /* Enters code. STOP_NEXT: it stopped between blocks. */
 static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
 {
@@ -135,12 +159,14 @@ static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
     jit->allowed = level_allowed(c);
     jit->refused = false;
     jumps_check(jit);
-    jit->stats.entries++;
+    uint64_t began = stats_begin(jit->stats.entries++);
     union {
         uint64_t address;
         void (*call)(uint64_t code);
     } code = {jit->enter};
     code.call(jb->entry_saved);
+    stats_end(began, &jit->stats.entry_ticks, &jit->stats.entries_timed);
+    jit->stats.exits[exit_reason(jit)]++;
     if (jit->site_stopped)
         return jit->stop;
     flags_from_code(jit);
@@ -207,9 +233,9 @@ static enum weir_stop run_blocks(struct jit *jit)
     }
 }
 
-enum weir_stop jit_run(struct vcpu *c)
+static enum weir_stop run(struct jit *jit)
 {
-    struct jit *jit = c->jit;
+    struct vcpu *c = jit->c;
     enum weir_stop stop = STOP_BOUNDARY;
     select_limit(jit);
     while (c->instructions < c->insn_limit) {
@@ -225,4 +251,12 @@ enum weir_stop jit_run(struct vcpu *c)
             break;
     }
     return STOP_BOUNDARY;
+}
+
+enum weir_stop jit_run(struct vcpu *c)
+{
+    uint64_t began = stats_ticks();
+    enum weir_stop stop = run(c->jit);
+    c->jit->stats.run_ticks += stats_ticks() - began;
+    return stop;
 }

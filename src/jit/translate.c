@@ -333,6 +333,7 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
         return NULL;
     jit->code_used = (size_t)(t.as.p - jit->code_rw);
     jit->stats.blocks++;
+    jit->stats.insns += t.count;
     b->native = out;
     if (jit->view)
         view_block(&t);

@@ -38,6 +38,8 @@ const struct command command_table[] = {
      "take the medium out of a drive; -f although the guest locked it", monitor_eject},
     {"log", NULL, "w", "item[,item...]|none", "choose what is logged", monitor_log},
     {"logfile", NULL, "F", "file", "write the log to this file", monitor_logfile},
+    {"singlestep", NULL, "?w", "[on|off]",
+     "run with one instruction per block, or normally again", monitor_singlestep},
     {"x", NULL, "/l", "/fmt addr",
      "dump memory at a virtual address; fmt = count, letter (x d u o c i), size (b h w g)",
      monitor_x},

@@ -66,7 +66,8 @@ static int make(void *ctx, unsigned which, bool again, weir **out)
     if (rc < 0)
         return rc;
     t->vm = *out; /* the machine that setup.c works on */
-    bool good = equip(t, which == 0 && !again) && (again || which || setup_log(t));
+    bool good = (!which || setup_translator(t)) && equip(t, which == 0 && !again) &&
+                (again || which || setup_log(t));
     t->vm = NULL;
     tool_forget_drives(t);
     return good ? 0 : -WEIR_EINVAL;

@@ -178,6 +178,17 @@ void monitor_logfile(struct command_call *c)
         text_printf(c->out, "Error: %s\n", error);
 }
 
+void monitor_singlestep(struct command_call *c)
+{
+    const char *option = c->args[0].string;
+    if (!option || !strcmp(option, "on"))
+        weir_set_singlestep(c->tool->vm, true);
+    else if (!strcmp(option, "off"))
+        weir_set_singlestep(c->tool->vm, false);
+    else
+        text_printf(c->out, "unexpected option %s\n", option);
+}
+
 /* ---- info ---- */
 
 static void info_status(struct command_call *c)

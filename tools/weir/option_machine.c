@@ -459,7 +459,8 @@ enum parse_result option_flag(struct options *o, const char *name, const char *a
     const struct { const char *name; bool *to; } flags[] = {
         {"S", &o->start_stopped}, {"no-reboot", &o->no_reboot}, {"snapshot", &o->snapshot},
         {"no-shutdown", &o->no_shutdown}, {"nodefaults", &o->config.no_devices},
-        {"quit-on-eof", &o->quit_on_eof},
+        {"quit-on-eof", &o->quit_on_eof}, {"singlestep", &o->singlestep},
+        {"perfmap", &o->perf_map}, {"jitdump", &o->perf_dump},
     };
     // clang-format on
     for (unsigned k = 0; k < ARRAY_SIZE(flags); k++)

@@ -57,6 +57,7 @@ struct options {
         const char *engine; /* compared with the interpreter */
         uint64_t step, ram_step, limit;
     } check; /* -accel check */
+    bool singlestep, perf_map, perf_dump;
     bool snapshot, no_reboot, no_shutdown, start_stopped, quit_on_eof;
     struct strbuf help; /* what "-device help" and the like print */
     char error[512];

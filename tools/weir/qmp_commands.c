@@ -43,8 +43,8 @@ static json_t *query_version(struct qmp_call *c)
 static json_t *query_status(struct qmp_call *c)
 {
     const char *status = tool_status(c->tool);
-    return json_pack("{s:s,s:b,s:b}", "status", status, "singlestep", 0, "running",
-                     !strcmp(status, "running"));
+    return json_pack("{s:s,s:b,s:b}", "status", status, "singlestep",
+                     weir_is_singlestep(c->tool->vm), "running", !strcmp(status, "running"));
 }
 
 static json_t *query_commands(struct qmp_call *c)

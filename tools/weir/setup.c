@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool complain(const char *what, const char *why)
 {
@@ -185,6 +186,22 @@ bool setup_log(struct tool *t)
         weir_log_filter(t->vm, (const weir_gva(*)[2])o->log_ranges, o->log_range_count));
 }
 
+/* A map of another process of this number, long gone, would give wrong names. */
+bool setup_translator(struct tool *t)
+{
+    char map[64], dump[64];
+    const struct options *o = &t->options;
+    weir_set_singlestep(t->vm, o->singlestep);
+    if (!o->perf_map && !o->perf_dump)
+        return true;
+    snprintf(map, sizeof(map), "/tmp/perf-%d.map", (int)getpid());
+    snprintf(dump, sizeof(dump), "jit-%d.dump", (int)getpid());
+    if (o->perf_map)
+        unlink(map);
+    return checked(t, o->perf_map ? "-perfmap" : "-jitdump",
+                   weir_jit_perf(t->vm, o->perf_map ? map : NULL, o->perf_dump ? dump : NULL));
+}
+
 /* ---- the machine ---- */
 
 static void on_event(void *ctx, enum weir_machine_event event, bool from_guest)
@@ -224,7 +241,7 @@ static bool equip(struct tool *t)
     struct options *o = &t->options;
     weir_on_machine_event(t->vm, on_event, t);
     weir_set_reset_exits(t->vm, o->no_reboot);
-    if (!setup_log(t) || !setup_parts(t))
+    if (!setup_log(t) || !setup_translator(t) || !setup_parts(t))
         return false;
     for (struct chardev *def = o->chardevs; def; def = def->next)
         if (!open_chardev(t, def))

@@ -14,5 +14,7 @@ bool setup_vm(struct tool *t);
 bool setup_parts(struct tool *t);
 bool setup_devices(struct tool *t);
 bool setup_log(struct tool *t);
+/* -singlestep, -perfmap, -jitdump. */
+bool setup_translator(struct tool *t);
 
 #endif

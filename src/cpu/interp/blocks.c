@@ -338,7 +338,8 @@ static bool ends_block(const struct insn *i)
 static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigned available)
 {
     unsigned at = 0, bits = code_bits(c);
-    unsigned max = c->mode & (MODE_TF | MODE_DEBUG) ? 1 : BLOCK_INSNS;
+    bool one = c->mode & (MODE_TF | MODE_DEBUG) || c->one_insn;
+    unsigned max = one ? 1 : BLOCK_INSNS;
     b->count = 0;
     while (b->count < max) {
         struct insn *i = &b->insns[b->count];
