@@ -304,6 +304,21 @@ static bool gen_inc(struct translation *t, const struct insn *i)
     return true;
 }
 
+/* CMPXCHG8B, CMPXCHG16B: registers are all in their places. */
+static bool gen_wide_exchange(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned bytes = i->op == OP_CMPXCHG16B ? 16 : 8;
+    gen_address(t, i, bytes, true);
+    as_op_imm(a, OPC(0, 0xf6), 0, rm_reg(T1), bytes - 1, 1);
+    gen_bail(t, CC_NE);
+    flags_require(t); /* only ZF is written */
+    as_op(a, OPC(1, 0xc7) | (bytes == 16 ? OP_W : 0) | (i->prefixes & PFX_LOCK ? OP_LOCK : 0),
+          1, rm_mem(T1, 0), 0);
+    t->flags = FLAGS_LIVE;
+    return true;
+}
+
 static bool gen_bit_test(struct translation *t, const struct insn *i)
 {
     if (i->mem && insn_row(i)->operands[1].kind == KIND_G)
@@ -371,6 +386,40 @@ static bool gen_system_flag(struct translation *t, uint32_t flag, bool set)
     flags_preserve(t);
     as_op_imm(&t->as, OPC(0, 0x81), set ? 1 : 4, rm_near(&t->c->rflags_rest),
               set ? flag : ~flag, 4);
+    return true;
+}
+
+/* ---- system instructions worth it ---- */
+
+/* CPL 0 may always clear IF. */
+static bool gen_cli(struct translation *t)
+{
+    uint32_t mode = t->out->mode;
+    if (mode & (MODE_CPL_MASK | MODE_VM) || !(mode & MODE_PE))
+        return false;
+    return gen_system_flag(t, FLAG_IF, false);
+}
+
+/* The selector of a segment register to a general register. */
+static bool gen_read_sreg(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    if (i->opcode != 0x8c || i->mem || i->reg > SEG_GS)
+        return false;
+    unsigned reg = host_reg(i->rm), host = reg == SPILLED ? T1 : reg;
+    if (i->opsize == 2 && reg == SPILLED)
+        return false;
+    struct rm selector = rm_near(&t->c->seg[i->reg].selector);
+    as_op(a, i->opsize == 2 ? OPC(0, 0x8b) | OP_66 : OPC(1, 0xb7), host, selector, 0);
+    if (reg == SPILLED)
+        as_store(a, guest_home(t, i->rm), T1);
+    return true;
+}
+
+static bool gen_pause(struct translation *t)
+{
+    as8(&t->as, 0xf3);
+    as8(&t->as, 0x90);
     return true;
 }
 
@@ -458,6 +507,15 @@ bool gen_integer(struct translation *t, const struct insn *i)
         return gen_system_flag(t, FLAG_DF, false);
     case OP_STD:
         return gen_system_flag(t, FLAG_DF, true);
+    case OP_CLI:
+        return gen_cli(t);
+    case OP_MOV_SREG:
+        return gen_read_sreg(t, i);
+    case OP_PAUSE:
+        return gen_pause(t);
+    case OP_CMPXCHG8B:
+    case OP_CMPXCHG16B:
+        return gen_wide_exchange(t, i);
     case OP_NOP:
         return true;
     default:

@@ -208,6 +208,8 @@ bool gen_flow(struct translation *t, const struct insn *i, bool *ended);
 /* Leaves for the instruction at `offset` from code_base. */
 void gen_jump(struct translation *t, int64_t offset);
 
+/* gen_string.c */
+bool gen_string(struct translation *t, const struct insn *i);
 /* gen_vector.c */
 bool gen_vector(struct translation *t, const struct insn *i);
 unsigned vector_level(const struct translation *t, const struct insn *i); /* enum fpu_level */

@@ -171,5 +171,5 @@ void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool
 
 void gen_check(struct translation *t, unsigned bytes, bool write)
 {
-    check(t, slot_take(t, write), bytes, write);
+    check_paged(t, bytes, write);
 }
