@@ -129,8 +129,10 @@ void jump_set(struct set_tables *t, uint64_t rip, uint64_t code)
 {
     uint32_t index = ((uint32_t)rip ^ (uint32_t)rip >> 10) % JUMP_SLOTS;
     t->jumps[index] = (struct jump_slot){rip, code};
-    uint64_t page = (rip >> 12) % JUMP_PAGES;
-    t->code_pages[page / 64] |= BIT64(page % 64);
+    for (unsigned k = 0; k < 2; k++) { /* the instruction may go on in the next page */
+        uint64_t page = (rip + k * (INSN_MAX_BYTES - 1)) >> 12 & (JUMP_PAGES - 1);
+        t->code_pages[page / 64] |= BIT64(page % 64);
+    }
 }
 
 static void tables_clear(struct jit *jit, struct set_tables *t)
@@ -213,7 +215,8 @@ static void table_drop_page(struct jit *jit, struct set_tables *t, uint64_t line
     if (log2 == 12 && !(t->code_pages[page / 64] >> page % 64 & 1))
         return;
     for (unsigned n = 0; n < JUMP_SLOTS; n++)
-        if ((t->jumps[n].rip ^ linear) >> log2 == 0)
+        if ((t->jumps[n].rip ^ linear) >> log2 == 0 ||
+            ((t->jumps[n].rip + INSN_MAX_BYTES - 1) ^ linear) >> log2 == 0)
             t->jumps[n].rip = JUMP_EMPTY;
 }
 

@@ -87,7 +87,9 @@ static struct jit_link *link_new(struct translation *t, int64_t offset)
 void gen_jump(struct translation *t, int64_t offset)
 {
     struct as *a = &t->as;
-    if (offset < 0 || offset > 0xfff) {
+    /* Near the end of the page the instruction may go on in the next one, whose mapping only
+     * the jump slots answer for. */
+    if (offset < 0 || offset > 4096 - INSN_MAX_BYTES) {
         flags_save_all(t);
         gen_rip(t, offset);
         gen_indirect(t);

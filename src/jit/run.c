@@ -94,7 +94,7 @@ uint64_t jit_serve_site(struct jit_site *site)
 
 static bool translatable(const struct block *b)
 {
-    return b->host && b->gpa2 == NO_PAGE && b->mode & MODE_FLAT &&
+    return (b->host || b->gpa2 != NO_PAGE) && b->mode & MODE_FLAT &&
            (b->mode & MODE_CODE_MASK) != MODE_CODE16 &&
            !(b->mode & (MODE_TF | MODE_DEBUG | MODE_AC | MODE_VM));
 }
@@ -178,13 +178,18 @@ static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
 /* The way that code left by leads to `to`: next time without coming here. */
 static void connect(struct jit *jit, uint64_t rip, struct jit_block *to)
 {
+    bool crosses = to->block->gpa2 != NO_PAGE;
     if (jit->exit_link) {
-        jit_link_to(jit, jit->exit_link, to);
+        if (!crosses)
+            jit_link_to(jit, jit->exit_link, to);
         return;
     }
     jit->stats.indirect_misses++;
     enum slot_set set = slots_of(jit->c->mode);
-    if (set == SET_SUPER && !jit->fill_all && !tlb_is_global(jit->c, rip))
+    bool global = jit->fill_all || set != SET_SUPER ||
+                  (tlb_is_global(jit->c, rip) &&
+                   (!crosses || tlb_is_global(jit->c, rip + INSN_MAX_BYTES - 1)));
+    if (!global)
         return;
     jump_set(set_tables(jit, set), rip, to->entry_saved);
 }
