@@ -127,7 +127,8 @@ void jumps_clear(struct set_tables *t)
 
 void jump_set(struct set_tables *t, uint64_t rip, uint64_t code)
 {
-    uint32_t index = ((uint32_t)rip ^ (uint32_t)rip >> 10) % JUMP_SLOTS;
+    uint32_t index = ((uint32_t)rip ^ (uint32_t)rip >> 10) & (JUMP_SLOTS - 2);
+    t->jumps[index + 1] = t->jumps[index];
     t->jumps[index] = (struct jump_slot){rip, code};
     for (unsigned k = 0; k < 2; k++) { /* the instruction may go on in the next page */
         uint64_t page = (rip + k * (INSN_MAX_BYTES - 1)) >> 12 & (JUMP_PAGES - 1);

@@ -22,11 +22,11 @@ static void gen_indirect(struct translation *t)
     as_op(a, OPC(0, 0x89), T2, rm_reg(T1), 0); /* jump_index */
     as_op_imm(a, OPC(0, 0xc1), 5, rm_reg(T1), 10, 1);
     as_op(a, OPC(0, 0x33), T1, rm_reg(T2), 0);
-    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), JUMP_SLOTS - 1, 4);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), JUMP_SLOTS - 2, 4);
     as_op_imm(a, OPC(0, 0xc1), 4, rm_reg(T1), 4, 1);
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(&t->jit->jumps[t->set]), 0);
     as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 0), 0);
-    as_patch(a, as_jcc(a, CC_NE), t->jit->exit_indirect);
+    as_patch(a, as_jcc(a, CC_NE), t->jit->jump_second);
     as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
     as_store(a, rm_near(&t->jit->code_base), T2);
     as_op(a, OPC(0, 0xff), 4, rm_mem(T1, 8), 0);

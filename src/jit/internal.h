@@ -45,7 +45,7 @@ struct page_slot {
 #define SLOT_EMPTY 0x7a3fc1d2e5b96000ull
 enum slot_set { SET_USER, SET_SUPER_AC, SET_SUPER, SET_COUNT };
 
-/* By RIP; filled for the current address space only. */
+/* By RIP, in pairs; filled for the current address space only. */
 struct jump_slot {
     uint64_t rip;
     uint64_t code;
@@ -143,7 +143,7 @@ struct jit {
     /* Stubs: addresses. */
     uint64_t enter, leave, site_call, slot_miss[SET_COUNT][2], page_miss[SET_COUNT][2],
         exit_live, exit_saved, exit_indirect;
-    uint64_t fpu_load, fpu_save, fpu_need[FPU_LEVELS];
+    uint64_t jump_second, fpu_load, fpu_save, fpu_need[FPU_LEVELS];
 };
 
 /* ---- translation ---- */

@@ -82,6 +82,17 @@ static void emit_exits(struct as *a, struct jit *jit)
     as_jmp_to(a, jit->leave);
 }
 
+/* T2 = RIP, which is not in the pair's first slot at T1. */
+static void emit_jump_second(struct as *a, struct jit *jit)
+{
+    jit->jump_second = begin(a);
+    as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 16), 0);
+    as_patch(a, as_jcc(a, CC_NE), jit->exit_indirect);
+    as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
+    as_store(a, rm_near(&jit->code_base), T2);
+    as_op(a, OPC(0, 0xff), 4, rm_mem(T1, 24), 0);
+}
+
 static void emit_site_call(struct as *a, struct jit *jit)
 {
     jit->site_call = begin(a);
@@ -191,6 +202,7 @@ void stubs_emit(struct jit *jit)
     emit_enter(&a, jit);
     fpu_stubs_emit(&a, jit);
     emit_exits(&a, jit);
+    emit_jump_second(&a, jit);
     fpu_need_stubs_emit(&a, jit);
     emit_site_call(&a, jit);
     for (unsigned set = 0; set < SET_COUNT; set++) {
