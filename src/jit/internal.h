@@ -104,6 +104,7 @@ struct jit_block {
     uint32_t mode;
     uint16_t count;
     uint8_t level; /* enum fpu_level */
+    bool x87;
     bool dead;
 };
 
@@ -113,7 +114,11 @@ struct jit {
     uint64_t flags_ax; /* AH of LAHF, AL of SETO */
     uint64_t tmp, tmp2, save[4];
     uint32_t host_mxcsr;
-    uint8_t live, allowed, want;                 /* enum fpu_level; see x64/fpu.c */
+    uint8_t live,
+        x87_live; /* enum fpu_level, and whether the x87 is: see x64/fpu.c; one word */
+    uint8_t allowed, want;
+    bool x87_allowed, x87_want;
+    uint16_t host_fcw;
     bool refused;                                /* left because `allowed` was too low */
     struct page_slot slots[SET_COUNT][2][SLOTS]; /* [write] */
     struct page_slot *pages[SET_COUNT][2];       /* of the current address space */
@@ -143,7 +148,7 @@ struct jit {
     /* Stubs: addresses. */
     uint64_t enter, leave, site_call, slot_miss[SET_COUNT][2], page_miss[SET_COUNT][2],
         exit_live, exit_saved, exit_indirect;
-    uint64_t jump_second, fpu_load, fpu_save, fpu_need[FPU_LEVELS];
+    uint64_t jump_second, fpu_load, fpu_save, fpu_need[2][FPU_LEVELS]; /* [x87] */
 };
 
 /* ---- translation ---- */
@@ -173,6 +178,7 @@ struct translation {
     enum flags_at flags;
     enum slot_set set;
     unsigned level; /* enum fpu_level */
+    bool x87;       /* uses the x87 registers */
     struct cold cold[COLD_MAX];
     unsigned colds;
     uint8_t *begin;    /* of the code */
@@ -213,6 +219,11 @@ bool gen_string(struct translation *t, const struct insn *i);
 /* gen_vector.c */
 bool gen_vector(struct translation *t, const struct insn *i);
 unsigned vector_level(const struct translation *t, const struct insn *i); /* enum fpu_level */
+
+/* gen_x87.c */
+bool gen_x87(struct translation *t, const struct insn *i);
+bool is_x87(const struct translation *t,
+            const struct insn *i); /* has a fast form that needs the x87 registers */
 
 /* x64/mem.c */
 /* T1 = host address of the modrm operand; destroys EFLAGS (they are preserved) and T2. */

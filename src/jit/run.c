@@ -9,6 +9,7 @@
 #include "jit/view.h"
 
 #include "cpu/cpuid.h"
+#include "cpu/fpu.h"
 #include "cpu/x86.h"
 
 #define MXCSR_MASKS 0x1f80u
@@ -46,6 +47,13 @@ static uint8_t level_allowed(const struct vcpu *c)
     return (c->xcr0 & XCR0_AVX512) == XCR0_AVX512 ? FPU_AVX512 : FPU_AVX;
 }
 
+/* x87: nothing pending, and nothing can become so. */
+static bool x87_allowed(const struct vcpu *c)
+{
+    return !(c->cr0 & (CR0_EM | CR0_TS)) &&
+           (c->fpu.fx.fcw & FSW_EXCEPTIONS) == FSW_EXCEPTIONS && !(c->fpu.fx.fsw & FSW_ES);
+}
+
 /* ---- one instruction in C ---- */
 
 static uint64_t serve_site(struct jit_site *site)
@@ -63,7 +71,10 @@ static uint64_t serve_site(struct jit_site *site)
                    !c->shadow && !c->pending_dr6 && c->insn_limit >= c->instructions + rest;
     jit->allowed = level_allowed(c);
     jit->want = b->level;
-    if (stop == STOP_NEXT && goes_on && jit->allowed >= b->level) {
+    jit->x87_allowed = x87_allowed(c);
+    jit->x87_want = b->x87;
+    if (stop == STOP_NEXT && goes_on && jit->allowed >= b->level &&
+        jit->x87_allowed >= b->x87) {
         c->instructions += rest;
         flags_to_code(jit);
         return site->resume;
@@ -157,6 +168,7 @@ static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
     jit->site_stopped = false;
     jit->exit_link = NULL;
     jit->allowed = level_allowed(c);
+    jit->x87_allowed = x87_allowed(c);
     jit->refused = false;
     jumps_check(jit);
     uint64_t began = stats_begin(jit->stats.entries++);

@@ -159,7 +159,7 @@ static bool gen_insn(struct translation *t)
     plan(t, PLAN_INSN, t->live[t->at]);
     if (gen_flow(t, i, &ended))
         plan(t, PLAN_MAKE, 0);
-    else if (gen_integer(t, i) || gen_string(t, i) || gen_vector(t, i))
+    else if (gen_integer(t, i) || gen_string(t, i) || gen_x87(t, i) || gen_vector(t, i))
         plan(t, PLAN_COPY, 0);
     else
         gen_call(t);
@@ -176,7 +176,7 @@ static void gen_cold(struct translation *t, const struct cold *k)
     as_patch(a, k->from, as_here(a));
     if (k->link && k->link->back) {
         as_lea(a, T2, rm_near(k->link));
-        as_jmp_to(a, jit->fpu_need[t->level]);
+        as_jmp_to(a, jit->fpu_need[t->x87][t->level]);
         return;
     }
     if (k->link) {
@@ -228,13 +228,19 @@ static struct jit_link *start_link(struct translation *t)
 static void gen_fpu_check(struct translation *t)
 {
     struct as *a = &t->as;
-    if (t->level == FPU_NONE)
+    if (t->level == FPU_NONE && !t->x87)
         return;
     struct jit_link *link = start_link(t);
     flags_preserve(t);
     plan(t, PLAN_FPU, t->level);
-    as_op_imm(a, OPC(0, 0x80), 7, rm_near(&t->jit->live), t->level, 1);
-    cold_add(t, as_jcc(a, CC_B), NULL, link);
+    if (t->x87) {
+        as_op_imm(a, OPC(0, 0x80), 7, rm_near(&t->jit->x87_live), 0, 1);
+        cold_add(t, as_jcc(a, CC_E), NULL, link);
+    }
+    if (t->level != FPU_NONE) {
+        as_op_imm(a, OPC(0, 0x80), 7, rm_near(&t->jit->live), t->level, 1);
+        cold_add(t, as_jcc(a, CC_B), NULL, link);
+    }
     if (link)
         link->back = as_here(a);
 }
@@ -290,6 +296,7 @@ static bool start(struct translation *t, struct jit *jit, struct block *b)
     t->plan = view_plan(jit);
     t->begin = t->as.p;
     t->level = FPU_NONE;
+    t->x87 = false;
     t->set = slots_of(b->mode);
     t->out = arena_take(jit, sizeof(*t->out));
     if (!t->out || (size_t)(t->as.end - t->as.p) < (BLOCK_INSNS + 4) * CODE_PER_INSN)
@@ -313,8 +320,10 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     for (unsigned n = 0; n < t.count; n++) {
         unsigned level = vector_level(&t, &t.insns[n]);
         t.level = level > t.level ? level : t.level;
+        t.x87 |= is_x87(&t, &t.insns[n]);
     }
     out->level = (uint8_t)t.level;
+    out->x87 = t.x87;
     find_live(&t);
     t.at = 0;
     gen_entries(&t);

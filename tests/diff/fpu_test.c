@@ -208,6 +208,7 @@ static void test_pointers(void **state)
     struct vcpu *c = fresh();
     store_le((void *)(SCRATCH + 1032), 0x3ff0000000000000ull, 8);
     c->rip = 0x4321;
+    c->fpu.fx.fcw = 0x37e;                  /* with all masked the pointers are not kept */
     EXPECT_NEXT(c, 0xdd, 0x46, 0x08);       /* fld qword [rsi + 8] */
     EXPECT_NEXT(c, FNSTSW);                 /* no trace of it */
     EXPECT_NEXT(c, 0x48, 0x0f, 0xae, 0x06); /* fxsave64 [rsi] */
@@ -231,7 +232,9 @@ static void test_environment_real_mode(void **state)
     c->rip = 0x5678;
     c->gpr[RSI] = 0;
     c->seg[SEG_DS].selector = 0x2000;
-    EXPECT_NEXT(c, 0xd9, 0x44, 0x10);       /* fld dword [si + 16] */
+    c->fpu.fx.fcw = 0x37e;            /* with all masked the pointers are not kept */
+    EXPECT_NEXT(c, 0xd9, 0x44, 0x10); /* fld dword [si + 16] */
+    c->fpu.fx.fcw = 0x37f;
     EXPECT_NEXT(c, 0xd9, 0x74, 0x40);       /* fnstenv14 [si + 64] */
     EXPECT_NEXT(c, 0x66, 0xd9, 0x74, 0x60); /* fnstenv28 [si + 96] */
     const uint8_t *env = (const uint8_t *)SCRATCH + 64;

@@ -115,9 +115,13 @@ void fpu_status_update(struct vcpu *c)
         ferr_set(c, false);
 }
 
+/* Only while some exception is unmasked: what its handler looks at. To keep them always would
+ * cost translated code more than all the rest of most instructions. */
 void fpu_pointers_set(struct vcpu *c, const struct insn *i)
 {
     struct fpu_state *f = &c->fpu;
+    if ((f->fx.fcw & FSW_EXCEPTIONS) == FSW_EXCEPTIONS)
+        return;
     f->fip = c->rip - i->length;
     f->fcs = c->seg[SEG_CS].selector;
     f->fop = (uint16_t)((i->opcode & 7) << 8 | i->modrm);

@@ -56,39 +56,72 @@ static void high_move(struct as *a, struct jit *jit, bool store)
         mask_move(a, jit, k, store);
 }
 
-/* Subroutine: brings the level up to jit.want; changes flags. */
+static void byte_set(struct as *a, const void *at, unsigned value)
+{
+    as_op_imm(a, OPC(0, 0xc6), 0, rm_near(at), value, 1);
+}
+static void byte_compare(struct as *a, const void *at, unsigned value)
+{
+    as_op_imm(a, OPC(0, 0x80), 7, rm_near(at), value, 1);
+}
+
+/* FXRSTOR loads vector registers, too: they must not be live. Its MXCSR is not the guest's. */
+static void x87_load(struct as *a, struct jit *jit)
+{
+    byte_compare(a, &jit->live, FPU_NONE);
+    uint8_t *none = as_jcc(a, CC_E);
+    as_call(a, jit->fpu_save);
+    as_patch(a, none, as_here(a));
+    mxcsr(a, &jit->host_mxcsr, true);
+    as8(a, 0xd9); /* fnstcw */
+    as8(a, 0x3d);
+    as_bytes(a, (uint64_t)(uintptr_t)&jit->host_fcw - (as_here(a) + 4), 4);
+    as_op(a, OPC(1, 0xae) | OP_W, 1, rm_near(&jit->c->fpu.fx), 0);
+    mxcsr(a, &jit->host_mxcsr, false);
+    byte_set(a, &jit->x87_live, 1);
+}
+
+/* Subroutine: loads what jit.x87_want and jit.want say and is not live; changes flags. */
 static void emit_load(struct as *a, struct jit *jit)
 {
     jit->fpu_load = as_here(a);
-    as_op_imm(a, OPC(0, 0x80), 7, rm_near(&jit->live), FPU_NONE, 1);
+    byte_compare(a, &jit->x87_want, 1);
+    uint8_t *no_x87 = as_jcc(a, CC_NE);
+    byte_compare(a, &jit->x87_live, 1);
+    uint8_t *have_x87 = as_jcc(a, CC_E);
+    x87_load(a, jit);
+    as_patch(a, no_x87, as_here(a));
+    as_patch(a, have_x87, as_here(a));
+    byte_compare(a, &jit->want, FPU_NONE);
+    uint8_t *no_low = as_jcc(a, CC_E);
+    byte_compare(a, &jit->live, FPU_NONE);
     uint8_t *have_low = as_jcc(a, CC_NE);
     mxcsr(a, &jit->host_mxcsr, true);
     mxcsr(a, &jit->c->fpu.mxcsr, false);
     for (unsigned r = 0; r < 16; r++)
         vector_move(a, jit, r, false);
-    as_op_imm(a, OPC(0, 0xc6), 0, rm_near(&jit->live), FPU_AVX, 1);
+    byte_set(a, &jit->live, FPU_AVX);
     as_patch(a, have_low, as_here(a));
     if (jit->has_avx512) {
-        as_op_imm(a, OPC(0, 0x80), 7, rm_near(&jit->want), FPU_AVX512, 1);
+        byte_compare(a, &jit->want, FPU_AVX512);
         uint8_t *low_only = as_jcc(a, CC_NE);
-        as_op_imm(a, OPC(0, 0x80), 7, rm_near(&jit->live), FPU_AVX512, 1);
+        byte_compare(a, &jit->live, FPU_AVX512);
         uint8_t *have_high = as_jcc(a, CC_E);
         high_move(a, jit, false);
-        as_op_imm(a, OPC(0, 0xc6), 0, rm_near(&jit->live), FPU_AVX512, 1);
+        byte_set(a, &jit->live, FPU_AVX512);
         as_patch(a, low_only, as_here(a));
         as_patch(a, have_high, as_here(a));
     }
+    as_patch(a, no_low, as_here(a));
     as8(a, 0xc3);
 }
 
-/* Subroutine: everything back to struct vcpu; changes flags. */
-static void emit_save(struct as *a, struct jit *jit)
+static void vector_save(struct as *a, struct jit *jit)
 {
-    jit->fpu_save = as_here(a);
     for (unsigned r = 0; r < 16; r++)
         vector_move(a, jit, r, true);
     if (jit->has_avx512) {
-        as_op_imm(a, OPC(0, 0x80), 7, rm_near(&jit->live), FPU_AVX512, 1);
+        byte_compare(a, &jit->live, FPU_AVX512);
         uint8_t *low_only = as_jcc(a, CC_NE);
         high_move(a, jit, true);
         as_patch(a, low_only, as_here(a));
@@ -100,39 +133,74 @@ static void emit_save(struct as *a, struct jit *jit)
         as8(a, 0xf8);
         as8(a, 0x77); /* vzeroupper */
     }
-    as_op_imm(a, OPC(0, 0xc6), 0, rm_near(&jit->live), FPU_NONE, 1);
+    byte_set(a, &jit->live, FPU_NONE);
+}
+
+/* The pointers to the last instruction and its operand stay as they were (fpu_pointers_set). */
+static void x87_save(struct as *a, struct jit *jit)
+{
+    as_op(a, OPC(1, 0xae) | OP_W, 0, rm_near(&jit->c->fpu.fx), 0);
+    as8(a, 0xdb); /* fninit */
+    as8(a, 0xe3);
+    as_op(a, OPC(0, 0xd9), 5, rm_near(&jit->host_fcw), 0);
+    byte_set(a, &jit->x87_live, 0);
+}
+
+/* Subroutine: everything live back to struct vcpu; changes flags. */
+static void emit_save(struct as *a, struct jit *jit)
+{
+    jit->fpu_save = as_here(a);
+    byte_compare(a, &jit->live, FPU_NONE);
+    uint8_t *no_vectors = as_jcc(a, CC_E);
+    vector_save(a, jit);
+    as_patch(a, no_vectors, as_here(a));
+    byte_compare(a, &jit->x87_live, 0);
+    uint8_t *no_x87 = as_jcc(a, CC_E);
+    x87_save(a, jit);
+    as_patch(a, no_x87, as_here(a));
     as8(a, 0xc3);
 }
 
-/* Jumped to from the start of a block with T2 = link: back to link.back with the level loaded,
+/* Jumped to from the start of a block with T2 = link: back to link.back with everything loaded,
  * or out. Flags are saved there. */
-static void emit_need(struct as *a, struct jit *jit, unsigned level)
+static void emit_need(struct as *a, struct jit *jit, bool x87, unsigned level)
 {
-    jit->fpu_need[level] = as_here(a);
-    as_op_imm(a, OPC(0, 0x80), 7, rm_near(&jit->allowed), level, 1);
+    jit->fpu_need[x87][level] = as_here(a);
+    byte_compare(a, &jit->allowed, level);
     uint8_t *refused = as_jcc(a, CC_B);
-    as_op_imm(a, OPC(0, 0xc6), 0, rm_near(&jit->want), level, 1);
+    uint8_t *x87_refused = NULL;
+    if (x87) {
+        byte_compare(a, &jit->x87_allowed, 1);
+        x87_refused = as_jcc(a, CC_NE);
+    }
+    byte_set(a, &jit->want, level);
+    byte_set(a, &jit->x87_want, x87);
     as_call(a, jit->fpu_load);
     as_op(a, OPC(0, 0xff), 4, rm_mem(T2, offsetof(struct jit_link, back)), 0);
     as_patch(a, refused, as_here(a));
-    as_op_imm(a, OPC(0, 0xc6), 0, rm_near(&jit->refused), 1, 1);
+    if (x87)
+        as_patch(a, x87_refused, as_here(a));
+    byte_set(a, &jit->refused, 1);
     as_jmp_to(a, jit->exit_saved);
 }
 
 void fpu_stubs_emit(struct as *a, struct jit *jit)
 {
-    emit_load(a, jit);
     emit_save(a, jit);
+    emit_load(a, jit);
 }
 void fpu_need_stubs_emit(struct as *a, struct jit *jit)
 {
-    for (unsigned level = FPU_SSE; level <= FPU_AVX512; level++)
-        emit_need(a, jit, level);
+    for (unsigned level = FPU_NONE; level <= FPU_AVX512; level++) {
+        emit_need(a, jit, false, level);
+        emit_need(a, jit, true, level);
+    }
 }
 
 void gen_fpu_save(struct as *a, struct jit *jit)
 {
-    as_op_imm(a, OPC(0, 0x80), 7, rm_near(&jit->live), FPU_NONE, 1);
+    _Static_assert(offsetof(struct jit, x87_live) == offsetof(struct jit, live) + 1, "a word");
+    as_op_imm(a, OPC(0, 0x83) | OP_66, 7, rm_near(&jit->live), 0, 1);
     uint8_t *none = as_jcc(a, CC_E);
     as_call(a, jit->fpu_save);
     as_patch(a, none, as_here(a));

@@ -104,10 +104,7 @@ static void emit_site_call(struct as *a, struct jit *jit)
     as_op(a, OPC(0, 0x85) | OP_W, H_RAX, rm_reg(H_RAX), 0);
     as_patch(a, as_jcc(a, CC_E), jit->leave);
     as_store(a, rm_reg(T2), H_RAX);
-    as_op_imm(a, OPC(0, 0x80), 7, rm_near(&jit->want), FPU_NONE, 1);
-    uint8_t *none = as_jcc(a, CC_E);
     as_call(a, jit->fpu_load);
-    as_patch(a, none, as_here(a));
     load_registers(a, jit->c);
     as_op(a, OPC(0, 0xff), 4, rm_reg(T2), 0);
 }
