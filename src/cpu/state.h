@@ -157,7 +157,7 @@ struct vcpu;
 
 /* What the translator, which keeps copies of mappings and blocks, must be told. */
 struct engine_hooks {
-    /* Address space `space` (ALL_SPACES) lost its translations, those of global pages too or not. */
+    /* Address space `space` (ALL_SPACES) lost its translations, and perhaps the global ones. */
     void (*space_flushed)(struct vcpu *c, unsigned space, bool and_global);
     /* It is the current one from now on. */
     void (*space_selected)(struct vcpu *c, unsigned space);
