@@ -8,7 +8,7 @@
 #include "cpu/access.h"
 #include "cpu/cpu.h"
 
-void seg_cache_update(struct vcpu *c, unsigned seg)
+static void seg_cache_fill(struct vcpu *c, unsigned seg)
 {
     const struct segment *s = &c->seg[seg];
     struct segment_cache *cache = &c->segc[seg];
@@ -34,6 +34,14 @@ void seg_cache_update(struct vcpu *c, unsigned seg)
         if (code)
             cache->ok |= ACCESS_EXECUTE;
     }
+}
+
+void seg_cache_update(struct vcpu *c, unsigned seg)
+{
+    struct segment_cache *cache = &c->segc[seg];
+    seg_cache_fill(c, seg);
+    cache->last[0] = cache->ok & ACCESS_READ ? (int64_t)cache->limit : -1;
+    cache->last[1] = cache->ok & ACCESS_WRITE ? (int64_t)cache->limit : -1;
 }
 
 static bool is_flat(const struct vcpu *c, unsigned seg, unsigned access)

@@ -32,6 +32,7 @@ struct segment_cache {
     uint64_t base;
     uint64_t limit; /* ~0 in 64-bit mode */
     uint32_t ok;
+    int64_t last[2]; /* limit for [0] reads, [1] writes, -1 if not `ok`: translated code's */
 };
 
 struct table_register {

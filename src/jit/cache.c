@@ -179,6 +179,7 @@ static void space_flushed(struct vcpu *c, unsigned space, bool and_global)
     }
     if (and_global || jit->fill_all)
         super_clear(jit);
+    pinned_clear(jit);
 }
 
 static void space_selected(struct vcpu *c, unsigned space)
@@ -196,6 +197,7 @@ static void space_selected(struct vcpu *c, unsigned space)
     slots_clear(jit, SET_SUPER_AC);
     if (jit->fill_all)
         super_clear(jit);
+    pinned_clear(jit);
 }
 
 static void table_drop_page(struct jit *jit, struct set_tables *t, uint64_t linear,
@@ -232,6 +234,7 @@ static void page_dropped(struct vcpu *c, uint64_t linear, unsigned log2)
     for (unsigned s = 0; s < SPACES; s++)
         for (unsigned set = 0; set < 2; set++)
             table_drop_page(jit, &jit->spaces[s][set], linear, log2);
+    pinned_clear(jit);
 }
 
 static void table_protect(struct jit *jit, struct set_tables *t, uint64_t host)
@@ -262,10 +265,8 @@ static void table_forget_code(struct set_tables *t, uint64_t code)
             t->jumps[n].rip = JUMP_EMPTY;
 }
 
-static void block_dropped(struct vcpu *c, struct block *b)
+static void native_dropped(struct jit *jit, struct jit_block *jb)
 {
-    struct jit *jit = c->jit;
-    struct jit_block *jb = b->native;
     jb->dead = true;
     for (struct jit_link *l = jb->incoming, *next; l; l = next) {
         next = l->next;
@@ -279,6 +280,13 @@ static void block_dropped(struct vcpu *c, struct block *b)
     for (unsigned s = 0; s < SPACES; s++)
         for (unsigned set = 0; set < 2; set++)
             table_forget_code(&jit->spaces[s][set], jb->entry_saved);
+    pinned_forget(jit, jb->entry_saved);
+}
+
+static void block_dropped(struct vcpu *c, struct block *b)
+{
+    for (struct jit_block *jb = b->native; jb; jb = jb->other)
+        native_dropped(c->jit, jb);
     b->native = NULL;
 }
 
@@ -294,6 +302,7 @@ void jit_flush(struct jit *jit)
         for (unsigned set = 0; set < 2; set++)
             if (jit->spaces[s][set].used)
                 jumps_clear(&jit->spaces[s][set]);
+    pinned_clear(jit);
 }
 
 static void blocks_flushed(struct vcpu *c)
@@ -351,6 +360,7 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
     jit->stub_bytes = jit->code_used;
     c->jit = jit;
     c->hooks = &jit_hooks;
+    pinned_init(jit);
     blocks_flush(c); /* comes back as jit_flush */
     jit->fill_all = true;
     space_selected(c, tlb_space(c));

@@ -12,23 +12,29 @@
 
 /* ---- leaving ---- */
 
-/* To the RIP in T2, by the jump slots; flags are not live in EFLAGS any more. */
+/* To the RIP in T2, by the jump slots; flags are not live in EFLAGS any more. Pinned blocks
+ * set code_base themselves. */
 static void gen_indirect(struct translation *t)
 {
     struct as *a = &t->as;
+    const void *slots = t->pinned ? &t->jit->pinned.jumps : &t->jit->jumps[t->set];
     plan(t, PLAN_SLOTS, 0);
     as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
     as_patch(a, as_jcc(a, CC_NE), t->jit->exit_indirect);
     as_op(a, OPC(0, 0x89), T2, rm_reg(T1), 0); /* jump_index */
     as_op_imm(a, OPC(0, 0xc1), 5, rm_reg(T1), 10, 1);
     as_op(a, OPC(0, 0x33), T1, rm_reg(T2), 0);
-    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), JUMP_SLOTS - 2, 4);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), (t->pinned ? PINNED_SLOTS : JUMP_SLOTS) - 2, 4);
     as_op_imm(a, OPC(0, 0xc1), 4, rm_reg(T1), 4, 1);
-    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(&t->jit->jumps[t->set]), 0);
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(slots), 0);
+    if (t->pinned)
+        as_op(a, OPC(0, 0x0b) | OP_W, T2, rm_near(&t->jit->pinned.key), 0);
     as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 0), 0);
     as_patch(a, as_jcc(a, CC_NE), t->jit->jump_second);
-    as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
-    as_store(a, rm_near(&t->jit->code_base), T2);
+    if (!t->pinned) {
+        as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
+        as_store(a, rm_near(&t->jit->code_base), T2);
+    }
     as_op(a, OPC(0, 0xff), 4, rm_mem(T1, 8), 0);
 }
 
@@ -50,6 +56,10 @@ static bool is_wide(const struct translation *t)
 /* T2 = RIP of `offset`. */
 static void gen_rip(struct translation *t, int64_t offset)
 {
+    if (t->pinned) {
+        as_mov_imm(&t->as, T2, (uint32_t)(t->out->code_base + offset));
+        return;
+    }
     as_load(&t->as, T2, rm_near(&t->jit->code_base));
     if (is_wide(t))
         as_lea(&t->as, T2, rm_mem(T2, (int32_t)offset));
@@ -110,44 +120,75 @@ void gen_jump(struct translation *t, int64_t offset)
 
 /* ---- conditional jumps ---- */
 
-static bool near_target(const struct translation *t, const struct insn *i)
+/* Of a near branch, to *offset from code_base. False: outside the segment, or where it leads
+ * is not the same wherever this page is. */
+static bool near_target(const struct translation *t, const struct insn *i, int64_t *offset)
 {
-    return i->opsize == (is_wide(t) ? 8 : 4) && (int64_t)i->imm == (int32_t)i->imm;
+    *offset = (int64_t)t->offset + (int64_t)i->imm;
+    if (!t->pinned)
+        return i->opsize == (is_wide(t) ? 8 : 4) && (int64_t)i->imm == (int32_t)i->imm;
+    uint32_t base = t->out->code_base, ip = base + (uint32_t)*offset;
+    if (i->opsize == 2)
+        ip = (uint16_t)ip;
+    *offset = (int32_t)(ip - base);
+    return ip <= t->out->cs_limit;
 }
 
 static bool gen_jcc(struct translation *t, const struct insn *i)
 {
-    if (!near_target(t, i))
+    int64_t target;
+    if (!near_target(t, i, &target))
         return false;
     flags_require(t);
     enum flags_at flags = t->flags;
     uint8_t *not_taken = as_jcc(&t->as, (i->opcode & 15) ^ 1);
-    gen_jump(t, (int64_t)t->offset + (int64_t)i->imm);
+    gen_jump(t, target);
     as_patch(&t->as, not_taken, as_here(&t->as));
     t->flags = flags;
     gen_jump(t, t->offset);
     return true;
 }
 
+/* CX, ECX or RCX less one; flags stay. */
+static void gen_count_down(struct translation *t, unsigned bytes)
+{
+    struct as *a = &t->as;
+    if (bytes == 8) {
+        as_lea(a, H_RCX, rm_mem(H_RCX, -1));
+    } else if (bytes == 4) {
+        as_lea32(a, H_RCX, rm_mem(H_RCX, -1));
+    } else {
+        as_lea32(a, T1, rm_mem(H_RCX, -1));
+        as_op(a, OPC(0, 0x89) | OP_66, T1, rm_reg(H_RCX), 0);
+    }
+}
+
 /* LOOP and JCXZ; LOOPE and LOOPNE are rare. */
 static bool gen_counted(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
-    if (!near_target(t, i) || i->addrsize == 2 || (i->addrsize == 4 && is_wide(t)))
+    bool narrow = i->addrsize == 2;
+    int64_t target;
+    if (!near_target(t, i, &target))
         return false;
-    if (i->op == OP_LOOP) {
-        if (is_wide(t))
-            as_lea(a, H_RCX, rm_mem(H_RCX, -1));
-        else
-            as_lea32(a, H_RCX, rm_mem(H_RCX, -1));
+    if (i->op == OP_LOOP)
+        gen_count_down(t, i->addrsize);
+    if (narrow) {
+        as_store(a, rm_reg(T1), H_RCX);
+        as_op(a, OPC(1, 0xb7), H_RCX, rm_reg(H_RCX), 0);
+    } else if (i->addrsize == 4) {
+        as8(a, 0x67);
     }
-    as8(a, 0xe3); /* RCX is zero-extended in 32-bit code */
+    as8(a, 0xe3);
     as8(a, 5);
     uint8_t *not_zero = as_jmp(a);
+    if (narrow)
+        as_load(a, H_RCX, rm_reg(T1));
     enum flags_at flags = t->flags;
-    int64_t target = (int64_t)t->offset + (int64_t)i->imm;
     gen_jump(t, i->op == OP_LOOP ? (int64_t)t->offset : target);
     as_patch(a, not_zero, as_here(a));
+    if (narrow)
+        as_load(a, H_RCX, rm_reg(T1));
     t->flags = flags;
     gen_jump(t, i->op == OP_LOOP ? target : (int64_t)t->offset);
     return true;
@@ -155,40 +196,48 @@ static bool gen_counted(struct translation *t, const struct insn *i)
 
 /* ---- stack ---- */
 
-static void gen_move_sp(struct translation *t, int32_t by)
+static uint32_t stack_mode(const struct translation *t)
 {
-    if (is_wide(t))
-        as_lea(&t->as, H_SP, rm_mem(H_SP, by));
-    else
-        as_lea32(&t->as, H_SP, rm_mem(H_SP, by));
+    return t->out->mode & MODE_STACK_MASK;
 }
 
-static unsigned stack_bytes(const struct translation *t)
+static unsigned size_prefix(unsigned bytes)
 {
-    return is_wide(t) ? 8 : 4;
+    return bytes == 8 ? OP_W : bytes == 2 ? OP_66 : 0;
 }
-/* Stack and operand of the natural size. */
-static bool plain_stack(const struct translation *t, const struct insn *i)
+
+/* rSP = `reg` + by, as wide as the stack; uses T1. */
+static void gen_set_sp(struct translation *t, unsigned reg, int32_t by)
 {
-    uint32_t stack = t->out->mode & MODE_STACK_MASK;
-    return stack == (is_wide(t) ? MODE_STACK64 : MODE_STACK32) && i->opsize == stack_bytes(t);
+    struct as *a = &t->as;
+    if (stack_mode(t) == MODE_STACK64) {
+        as_lea(a, H_SP, rm_mem(reg, by));
+    } else if (stack_mode(t) == MODE_STACK32) {
+        as_lea32(a, H_SP, rm_mem(reg, by));
+    } else {
+        as_lea32(a, T1, rm_mem(reg, by));
+        as_op(a, OPC(0, 0x89) | OP_66, T1, rm_reg(H_SP), 0);
+    }
+}
+static void gen_move_sp(struct translation *t, int32_t by)
+{
+    gen_set_sp(t, H_SP, by);
 }
 
 static bool gen_push(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
-    unsigned kind = insn_row(i)->operands[0].kind, bytes = stack_bytes(t);
-    if (!plain_stack(t, i))
-        return false;
+    unsigned kind = insn_row(i)->operands[0].kind, bytes = i->opsize;
     if (kind == KIND_I) {
         gen_stack_address(t, -(int32_t)bytes, bytes, true);
-        as_op_imm(a, OPC(0, 0xc7) | (bytes == 8 ? OP_W : 0), 0, rm_mem(T1, 0), i->imm, 4);
+        as_op_imm(a, OPC(0, 0xc7) | size_prefix(bytes), 0, rm_mem(T1, 0), i->imm,
+                  bytes == 2 ? 2 : 4);
         gen_move_sp(t, -(int32_t)bytes);
         return true;
     }
     if (i->mem) { /* the value waits in tmp while T1 and T2 find the stack */
         gen_address(t, i, bytes, false);
-        as_op(a, OPC(0, 0x8b) | (bytes == 8 ? OP_W : 0), T2, rm_mem(T1, 0), 0);
+        as_op(a, OPC(0, 0x8b) | size_prefix(bytes), T2, rm_mem(T1, 0), 0);
         as_store(a, rm_near(&t->jit->tmp), T2);
         gen_stack_address(t, -(int32_t)bytes, bytes, true);
         as_load(a, T2, rm_near(&t->jit->tmp));
@@ -205,76 +254,111 @@ static bool gen_push(struct translation *t, const struct insn *i)
     return true;
 }
 
+/* The selector is stored as wide as the operand. */
+static bool gen_push_sreg(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned bytes = i->opsize, seg = insn_row(i)->operands[0].fixed;
+    gen_stack_address(t, -(int32_t)bytes, bytes, true);
+    as_op(a, OPC(1, 0xb7), T2, rm_near(&t->c->seg[seg].selector), 0);
+    as_store_n(a, rm_mem(T1, 0), T2, bytes);
+    gen_move_sp(t, -(int32_t)bytes);
+    return true;
+}
+
 static bool gen_pop(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
-    unsigned bytes = stack_bytes(t), w = bytes == 8 ? OP_W : 0;
-    if (!plain_stack(t, i) || i->mem)
+    unsigned bytes = i->opsize;
+    if (i->mem)
         return false;
     unsigned guest = insn_row(i)->operands[0].kind == KIND_Z ? i->reg : i->rm;
     unsigned reg = host_reg(guest);
+    bool late = reg == SPILLED || guest == RSP; /* POP rSP: the value is what stays */
     gen_stack_address(t, 0, bytes, false);
-    as_op(a, OPC(0, 0x8b) | w, reg == SPILLED || guest == RSP ? T2 : reg, rm_mem(T1, 0), 0);
+    as_op(a, OPC(0, 0x8b) | size_prefix(bytes), late ? T2 : reg, rm_mem(T1, 0), 0);
     gen_move_sp(t, (int32_t)bytes);
-    if (reg == SPILLED)
-        as_store(a, guest_home(t, guest), T2);
-    else if (guest == RSP)
-        as_store(a, rm_reg(H_SP), T2);
+    if (late)
+        as_store_n(a, reg == SPILLED ? guest_home(t, guest) : rm_reg(H_SP), T2,
+                   bytes == 4 ? 8 : bytes);
     return true;
 }
 
 static bool gen_leave(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
-    unsigned bytes = stack_bytes(t), w = bytes == 8 ? OP_W : 0;
-    if (!plain_stack(t, i))
-        return false;
+    unsigned bytes = i->opsize;
+    uint32_t stack = stack_mode(t);
     struct insn operand = *i;
     operand.base = RBP;
     operand.index = REG_NONE;
     operand.disp = 0;
     operand.seg = SEG_SS;
-    operand.addrsize = (uint8_t)bytes;
+    operand.addrsize = stack == MODE_STACK64 ? 8 : stack == MODE_STACK32 ? 4 : 2;
     operand.mem = 1;
     gen_address(t, &operand, bytes, false);
-    if (bytes == 8)
-        as_lea(a, H_SP, rm_mem(H_RBP, 8));
-    else
-        as_lea32(a, H_SP, rm_mem(H_RBP, 4));
-    as_op(a, OPC(0, 0x8b) | w, H_RBP, rm_mem(T1, 0), 0);
+    as_op(a, OPC(0, 0x8b) | size_prefix(bytes), T2, rm_mem(T1, 0), 0);
+    gen_set_sp(t, H_RBP, (int32_t)bytes);
+    as_store_n(a, rm_reg(H_RBP), T2, bytes == 4 ? 8 : bytes);
     return true;
 }
 
 /* ---- calls and returns ---- */
 
+/* Operand sizes of near calls, returns and indirect jumps that have a form here. */
+static bool plain_size(const struct translation *t, const struct insn *i)
+{
+    return t->pinned || i->opsize == (is_wide(t) ? 8 : 4);
+}
+
 static bool gen_call_near(struct translation *t, const struct insn *i)
 {
-    if (!near_target(t, i) || !plain_stack(t, i))
+    int64_t target;
+    if (!near_target(t, i, &target))
         return false;
-    unsigned bytes = stack_bytes(t);
+    unsigned bytes = i->opsize;
     gen_stack_address(t, -(int32_t)bytes, bytes, true);
     gen_rip(t, t->offset);
     as_store_n(&t->as, rm_mem(T1, 0), T2, bytes);
     gen_move_sp(t, -(int32_t)bytes);
-    gen_jump(t, (int64_t)t->offset + (int64_t)i->imm);
+    gen_jump(t, target);
     return true;
 }
 
-static bool gen_ret(struct translation *t, const struct insn *i)
+/* The target in T2 must be one: if not, the instruction faults before anything changes. */
+static void gen_target_check(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
-    unsigned bytes = stack_bytes(t);
-    if (!plain_stack(t, i))
-        return false;
-    gen_stack_address(t, 0, bytes, false);
-    as_op(a, OPC(0, 0x8b) | (bytes == 8 ? OP_W : 0), T2, rm_mem(T1, 0), 0);
-    if (bytes == 8) { /* a target that is not canonical faults before anything changes */
+    if (is_wide(t)) { /* canonical */
         as_store(a, rm_reg(T1), T2);
         as_op_imm(a, OPC(0, 0xc1) | OP_W, 7, rm_reg(T1), 47, 1);
         as_op_imm(a, OPC(0, 0x83) | OP_W, 0, rm_reg(T1), 1, 1);
         as_op_imm(a, OPC(0, 0x83) | OP_W, 7, rm_reg(T1), 1, 1);
         gen_bail(t, CC_A);
+        return;
     }
+    uint32_t reach = i->opsize == 2 ? 0xffff : 0xffffffff;
+    if (!t->pinned || t->out->cs_limit >= reach)
+        return;
+    as_op_imm(a, OPC(0, 0x81), 7, rm_reg(T2), t->out->cs_limit, 4);
+    gen_bail(t, CC_A);
+}
+
+/* T2 = operand, zero-extended. */
+static void gen_load_target(struct translation *t, const struct insn *i, struct rm rm)
+{
+    unsigned op = i->opsize == 2 ? OPC(1, 0xb7) : OPC(0, 0x8b) | size_prefix(i->opsize);
+    as_op(&t->as, op, T2, rm, 0);
+}
+
+static bool gen_ret(struct translation *t, const struct insn *i)
+{
+    unsigned bytes = i->opsize;
+    if (!plain_size(t, i))
+        return false;
+    gen_stack_address(t, 0, bytes, false);
+    gen_load_target(t, i, rm_mem(T1, 0));
+    gen_target_check(t, i);
     gen_move_sp(t, (int32_t)(bytes + (i->opcode == 0xc2 ? (uint16_t)i->imm : 0)));
     gen_indirect(t);
     return true;
@@ -283,26 +367,18 @@ static bool gen_ret(struct translation *t, const struct insn *i)
 /* T2 = the operand; false: none of the plain forms. */
 static bool gen_target(struct translation *t, const struct insn *i)
 {
-    struct as *a = &t->as;
-    unsigned bytes = is_wide(t) ? 8 : 4, w = bytes == 8 ? OP_W : 0;
-    if (i->opsize != bytes)
+    if (!plain_size(t, i))
         return false;
     flags_preserve(t);
     if (i->mem) {
-        gen_address(t, i, bytes, false);
-        as_op(a, OPC(0, 0x8b) | w, T2, rm_mem(T1, 0), 0);
+        gen_address(t, i, i->opsize, false);
+        gen_load_target(t, i, rm_mem(T1, 0));
     } else if (host_reg(i->rm) == SPILLED) {
-        as_load(a, T2, guest_home(t, i->rm));
+        as_load(&t->as, T2, guest_home(t, i->rm));
     } else {
-        as_op(a, OPC(0, 0x8b) | w, T2, rm_reg(host_reg(i->rm)), 0);
+        gen_load_target(t, i, rm_reg(host_reg(i->rm)));
     }
-    if (bytes == 8) {
-        as_store(a, rm_reg(T1), T2);
-        as_op_imm(a, OPC(0, 0xc1) | OP_W, 7, rm_reg(T1), 47, 1);
-        as_op_imm(a, OPC(0, 0x83) | OP_W, 0, rm_reg(T1), 1, 1);
-        as_op_imm(a, OPC(0, 0x83) | OP_W, 7, rm_reg(T1), 1, 1);
-        gen_bail(t, CC_A);
-    }
+    gen_target_check(t, i);
     return true;
 }
 
@@ -317,8 +393,8 @@ static bool gen_jmp_indirect(struct translation *t, const struct insn *i)
 static bool gen_call_indirect(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
-    unsigned bytes = stack_bytes(t);
-    if (!plain_stack(t, i) || !gen_target(t, i))
+    unsigned bytes = i->opsize;
+    if (!gen_target(t, i))
         return false;
     as_store(a, rm_near(&t->jit->tmp), T2);
     gen_stack_address(t, -(int32_t)bytes, bytes, true);
@@ -332,17 +408,20 @@ static bool gen_call_indirect(struct translation *t, const struct insn *i)
 
 bool gen_flow(struct translation *t, const struct insn *i, bool *ended)
 {
+    int64_t target;
     switch (i->op) {
     case OP_PUSH:
         return gen_push(t, i);
+    case OP_PUSH_SREG:
+        return gen_push_sreg(t, i);
     case OP_POP:
         return gen_pop(t, i);
     case OP_LEAVE:
         return gen_leave(t, i);
     case OP_JMP:
-        if (!near_target(t, i))
+        if (!near_target(t, i, &target))
             return false;
-        gen_jump(t, (int64_t)t->offset + (int64_t)i->imm);
+        gen_jump(t, target);
         return *ended = true;
     case OP_JCC:
         return *ended = gen_jcc(t, i);

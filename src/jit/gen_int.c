@@ -225,14 +225,10 @@ static bool gen_mov(struct translation *t, const struct insn *i)
     }
     if (dst->kind != KIND_O && src->kind != KIND_O)
         return gen_plain(t, i);
-    if (i->code_bits != 64 && i->seg != SEG_DS && i->seg != SEG_ES && i->seg != SEG_SS)
-        return false;
-    if (i->code_bits == 64 && (i->seg == SEG_FS || i->seg == SEG_GS))
-        return false;
     bool write = dst->kind == KIND_O;
     flags_preserve(t);
-    as_mov_imm(a, T1, i->imm);
-    gen_check(t, i->opsize, write);
+    as_mov_imm(a, T1, i->imm & mask_bytes(i->addrsize));
+    gen_check(t, i->seg, i->opsize, write);
     unsigned op = (write ? 0x88u : 0x8au) | (i->opsize > 1) |
                   (i->opsize == 2   ? OP_66
                    : i->opsize == 8 ? OP_W

@@ -75,12 +75,12 @@ static bool gen_movs(struct translation *t, const struct insn *i)
     unsigned shift = log2_of(i->opsize);
     uint8_t *none = begin_string(t, i);
     as_store(a, rm_reg(T1), H_RSI);
-    gen_check(t, i->opsize, false);
+    gen_check(t, i->seg, i->opsize, false);
     if (none)
         check_room(t, shift);
     as_store(a, rm_near(&jit->tmp), T1);
     as_store(a, rm_reg(T1), H_RDI);
-    gen_check(t, i->opsize, true);
+    gen_check(t, SEG_ES, i->opsize, true);
     if (none)
         check_room(t, shift);
     as_store(a, rm_near(&jit->tmp2), T1);
@@ -102,7 +102,7 @@ static bool gen_stos(struct translation *t, const struct insn *i)
     struct jit *jit = t->jit;
     uint8_t *none = begin_string(t, i);
     as_store(a, rm_reg(T1), H_RDI);
-    gen_check(t, i->opsize, true);
+    gen_check(t, SEG_ES, i->opsize, true);
     if (none)
         check_room(t, log2_of(i->opsize));
     as_store(a, rm_near(&jit->tmp2), T1);

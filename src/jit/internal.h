@@ -5,6 +5,7 @@
  *   run.c          the loop: finds blocks, enters code, serves its exits; slow paths
  *   cache.c        memory, links between blocks, invalidation
  *   translate.c    one block: liveness of flags, instructions in order, ends
+ *   pinned.c       what 16-bit code and non-flat segments need beside that
  *   gen_int.c      integer instructions; gen_flow.c: branches, calls, the stack
  *   view.h         the log, perf and `weir disas` look at what was made
  *   x64/mem.c      memory operands; x64/stubs.c: entry, exits, slow paths
@@ -67,6 +68,24 @@ struct set_tables {
     bool used; /* since it was made; otherwise its contents mean nothing */
 };
 
+/* Jump slots of pinned blocks (see struct jit_block) are by RIP | key, which tells apart code
+ * segments and modes. They are emptied by every change of mappings. */
+struct cs_context {
+    uint64_t base, key;
+    uint32_t limit, mode;
+};
+#define CS_CONTEXTS  64u
+#define CS_KEYS_MAX  (1u << 20)
+#define PINNED_SLOTS 1024u
+struct pinned {
+    uint64_t key;            /* of the current CS */
+    struct jump_slot *jumps; /* = slots, for code */
+    struct jump_slot slots[PINNED_SLOTS];
+    bool filled; /* some slots may be */
+    uint32_t keys_given;
+    struct cs_context contexts[CS_CONTEXTS];
+};
+
 struct jit_block;
 
 /* A place in translated code from where C may be called for one instruction. */
@@ -95,13 +114,19 @@ struct jit_link {
     bool saved;                  /* flags are in flags_ax there */
 };
 
+/*
+ * A block of 16-bit code or non-flat segments is pinned: translated for one value of code_base
+ * and of the limit of CS, so that IP is known; `other` are the translations for other values.
+ */
 struct jit_block {
     struct jit *jit;
     struct block *block;
     uint64_t entry_live;  /* flags in EFLAGS */
     uint64_t entry_saved; /* flags in flags_ax */
     struct jit_link *incoming;
+    struct jit_block *other; /* of the same block */
     uint32_t mode;
+    uint32_t code_base, cs_limit; /* pinned */
     uint16_t count;
     uint8_t level; /* enum fpu_level */
     bool x87;
@@ -126,6 +151,7 @@ struct jit {
     bool fill_all; /* SET_SUPER may have translations that are not global */
     struct set_tables super;
     struct set_tables spaces[SPACES][2]; /* SET_USER, SET_SUPER_AC */
+    struct pinned pinned;
     uint8_t dummy[4096];
 
     /* ---- C */
@@ -175,6 +201,7 @@ struct translation {
     uint8_t live[BLOCK_INSNS + 1]; /* flags needed at or behind instruction n: bits as LAHF's */
     unsigned count, at;            /* at: the current instruction */
     unsigned offset;               /* in the page, of the next instruction */
+    bool flat, pinned;
     enum flags_at flags;
     enum slot_set set;
     unsigned level; /* enum fpu_level */
@@ -230,8 +257,8 @@ bool is_x87(const struct translation *t,
 void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write);
 /* The same for SP + disp. */
 void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write);
-/* The same for an address that is in T1 already; segment DS of 64-bit or flat code. */
-void gen_check(struct translation *t, unsigned bytes, bool write);
+/* The same for an offset that is in T1 already. */
+void gen_check(struct translation *t, unsigned seg, unsigned bytes, bool write);
 /* reg = effective address, without segment base; flags stay; T1 and T2 do not. */
 void gen_effective(struct translation *t, const struct insn *i, unsigned reg);
 /* Jumps to the interpreter for this instruction if `cc`. */
@@ -254,7 +281,21 @@ void jumps_clear(struct set_tables *t);
 void jump_set(struct set_tables *t, uint64_t rip, uint64_t code);
 void super_clear(struct jit *jit);
 enum slot_set slots_of(uint32_t mode);
+/* Whether blocks of this mode are pinned. */
+static inline bool mode_pinned(uint32_t mode)
+{
+    return !(mode & MODE_FLAT) || (mode & MODE_CODE_MASK) == MODE_CODE16;
+}
 extern const struct engine_hooks jit_hooks;
+
+/* pinned.c */
+void pinned_init(struct jit *jit);
+void pinned_enter(struct jit *jit); /* the current CS is that of the jumps to come */
+/* The translation of `b` for the current CS and RIP. *refused: there shall be none. */
+struct jit_block *pinned_find(const struct jit *jit, const struct block *b, bool *refused);
+void pinned_jump_set(struct jit *jit, uint64_t rip, uint64_t code);
+void pinned_clear(struct jit *jit);
+void pinned_forget(struct jit *jit, uint64_t code);
 
 /* run.c: called by stubs. Returns where to go on, 0 to leave. */
 uint64_t jit_serve_site(struct jit_site *site);

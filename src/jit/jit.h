@@ -5,7 +5,7 @@
  * It sits on the interpreter's blocks (cpu/interp/blocks.h): those decode, track code pages and
  * drop what was overwritten; a block that has been interpreted a few times gets a translation.
  * What has no fast form calls the interpreter's function from translated code; whole situations
- * that are rare (single-stepping, breakpoints, non-flat segments) are interpreted.
+ * that are rare (single-stepping, breakpoints, alignment checks) are interpreted.
  *
  * All memory is near the vCPU (within 2 GiB), so that code reaches its state RIP-relative.
  */

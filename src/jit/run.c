@@ -105,15 +105,17 @@ uint64_t jit_serve_site(struct jit_site *site)
 
 static bool translatable(const struct block *b)
 {
-    return (b->host || b->gpa2 != NO_PAGE) && b->mode & MODE_FLAT &&
-           (b->mode & MODE_CODE_MASK) != MODE_CODE16 &&
-           !(b->mode & (MODE_TF | MODE_DEBUG | MODE_AC | MODE_VM));
+    return (b->host || b->gpa2 != NO_PAGE) && !(b->mode & (MODE_TF | MODE_DEBUG | MODE_AC));
 }
 
 /* Jump slots are for one mode; and for global pages only, if there are such. */
 static void jumps_check(struct jit *jit)
 {
     struct vcpu *c = jit->c;
+    if (mode_pinned(c->mode)) {
+        pinned_enter(jit);
+        return;
+    }
     struct set_tables *t = set_tables(jit, slots_of(c->mode));
     bool fill_all = !(c->cr4 & CR4_PGE);
     if (jit->fill_all != fill_all) {
@@ -138,8 +140,12 @@ static void select_limit(struct jit *jit)
 
 static struct jit_block *native_block(struct jit *jit, struct block *b)
 {
-    if (b->native)
-        return b->native;
+    bool refused = false;
+    struct jit_block *found = b->native;
+    if (mode_pinned(b->mode))
+        found = pinned_find(jit, b, &refused);
+    if (found || refused)
+        return found;
     if ((b->heat < HOT && !view_wants_all(jit)) || b->heat == HEAT_NEVER || !translatable(b))
         return NULL;
     struct jit_block *jb = jit_translate(jit, b);
@@ -183,7 +189,8 @@ static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
         return jit->stop;
     flags_from_code(jit);
     if (jit->exit_link)
-        c->rip = (jit->code_base + (uint64_t)jit->exit_link->offset) & rip_mask(c);
+        c->rip = jit->code_base + (uint64_t)jit->exit_link->offset;
+    c->rip &= rip_mask(c);
     return STOP_NEXT;
 }
 
@@ -197,6 +204,10 @@ static void connect(struct jit *jit, uint64_t rip, struct jit_block *to)
         return;
     }
     jit->stats.indirect_misses++;
+    if (mode_pinned(jit->c->mode)) {
+        pinned_jump_set(jit, rip, to->entry_saved);
+        return;
+    }
     enum slot_set set = slots_of(jit->c->mode);
     bool global = jit->fill_all || set != SET_SUPER ||
                   (tlb_is_global(jit->c, rip) &&

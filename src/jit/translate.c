@@ -260,6 +260,14 @@ static void gen_count(struct translation *t)
     as_store(a, rm_near(&t->c->instructions), T1);
 }
 
+/* Of a pinned block: jumps by slots come without it. */
+static void gen_code_base(struct translation *t)
+{
+    if (t->pinned)
+        as_op_imm(&t->as, OPC(0, 0xc7) | OP_W, 0, rm_near(&t->jit->code_base),
+                  t->out->code_base, 4);
+}
+
 static void gen_entries(struct translation *t)
 {
     struct as *a = &t->as;
@@ -271,9 +279,11 @@ static void gen_entries(struct translation *t)
         t->out->entry_live = as_here(a);
         as_save_flags(a, &t->jit->flags_ax, T2);
         t->out->entry_saved = as_here(a);
+        gen_code_base(t);
         t->flags = FLAGS_SAVED;
     } else {
         t->out->entry_saved = as_here(a);
+        gen_code_base(t);
         if (t->live[0])
             as_restore_flags(a, &t->jit->flags_ax, T2);
         t->out->entry_live = as_here(a);
@@ -298,6 +308,8 @@ static bool start(struct translation *t, struct jit *jit, struct block *b)
     t->level = FPU_NONE;
     t->x87 = false;
     t->set = slots_of(b->mode);
+    t->flat = b->mode & MODE_FLAT;
+    t->pinned = mode_pinned(b->mode);
     t->out = arena_take(jit, sizeof(*t->out));
     if (!t->out || (size_t)(t->as.end - t->as.p) < (BLOCK_INSNS + 4) * CODE_PER_INSN)
         return false;
@@ -317,6 +329,8 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     out->block = b;
     out->mode = b->mode;
     out->count = (uint16_t)t.count;
+    out->code_base = (uint32_t)(jit->c->rip - (b->gpa & 0xfff));
+    out->cs_limit = (uint32_t)jit->c->segc[SEG_CS].limit;
     for (unsigned n = 0; n < t.count; n++) {
         unsigned level = vector_level(&t, &t.insns[n]);
         t.level = level > t.level ? level : t.level;
@@ -343,6 +357,7 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     jit->code_used = (size_t)(t.as.p - jit->code_rw);
     jit->stats.blocks++;
     jit->stats.insns += t.count;
+    out->other = b->native;
     b->native = out;
     if (jit->view)
         view_block(&t);

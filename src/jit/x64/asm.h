@@ -124,7 +124,7 @@ static inline void as_lea32(struct as *a, unsigned reg, struct rm rm)
 void as_mov_imm(struct as *a, unsigned reg, uint64_t v);
 
 /* Jumps: rel32 to an address, or to be patched. as_jcc returns the place of the rel32. */
-enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS };
+enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_G = 15 };
 uint8_t *as_jcc(struct as *a, unsigned cc);
 uint8_t *as_jmp(struct as *a);
 void as_jmp_to(struct as *a, uint64_t target);

@@ -63,28 +63,25 @@ void gen_effective(struct translation *t, const struct insn *i, unsigned reg)
         as_op(a, OPC(1, 0xb7), reg, rm_reg(reg), 0);
 }
 
-/* Segment checks that are not folded into the mode, and the base. False: always in C. */
-static bool apply_segment(struct translation *t, const struct insn *i, unsigned bytes,
-                          bool write)
+/* Segment checks that are not folded into the mode, and the base. */
+static void apply_segment(struct translation *t, unsigned seg, unsigned bytes, bool write)
 {
     struct as *a = &t->as;
-    const struct segment_cache *s = &t->c->segc[i->seg];
-    if (i->code_bits == 64) {
-        if (i->seg == SEG_FS || i->seg == SEG_GS)
+    const struct segment_cache *s = &t->c->segc[seg];
+    bool thread = seg == SEG_FS || seg == SEG_GS;
+    if ((t->out->mode & MODE_CODE_MASK) == MODE_CODE64) {
+        if (thread)
             as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(&s->base), 0);
-        return true;
+        return;
     }
-    if (i->seg != SEG_FS && i->seg != SEG_GS && i->seg != SEG_CS)
-        return true; /* MODE_FLAT */
-    if (i->seg == SEG_CS && write)
-        return false;
-    as_op_imm(a, OPC(0, 0xf6), 0, rm_near(&s->ok), write ? ACCESS_WRITE : ACCESS_READ, 1);
-    gen_bail(t, CC_E);
-    as_lea(a, T2, rm_mem(T1, (int32_t)bytes - 1));
-    as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_near(&s->limit), 0);
-    gen_bail(t, CC_A);
+    if (t->flat && !thread && seg != SEG_CS)
+        return;
+    unsigned last = T1; /* offset of the last byte: beyond 4 GiB it does not wrap */
+    if (bytes > 1)
+        as_lea(a, last = T2, rm_mem(T1, (int32_t)bytes - 1));
+    as_op(a, OPC(0, 0x3b) | OP_W, last, rm_near(&s->last[write]), 0);
+    gen_bail(t, CC_G);
     as_op(a, OPC(0, 0x03), T1, rm_near(&s->base), 0);
-    return true;
 }
 
 static void check(struct translation *t, struct page_slot *slot, unsigned bytes, bool write)
@@ -145,13 +142,10 @@ void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bo
 {
     flags_preserve(t);
     gen_effective(t, i, T1);
-    if (!apply_segment(t, i, bytes, write)) {
-        as_op(&t->as, OPC(0, 0x85) | OP_W, H_RSP, rm_reg(H_RSP), 0); /* never zero */
-        gen_bail(t, CC_NE);
-        return;
-    }
+    apply_segment(t, i->seg, bytes, write);
     bool fixed = (i->base == REG_RIP || i->base == REG_NONE) && i->index == REG_NONE;
-    if (i->base == RSP && i->seg == SEG_SS)
+    bool frame = i->base == RSP || (i->base == RBP && i->addrsize == 2);
+    if (frame && i->seg == SEG_SS)
         check(t, &t->jit->slots[t->set][write][SLOT_STACK], bytes, write);
     else if (fixed)
         check(t, slot_take(t, write), bytes, write);
@@ -162,14 +156,19 @@ void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bo
 void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write)
 {
     flags_preserve(t);
-    if (t->insns[t->at].code_bits == 64)
+    uint32_t stack = t->out->mode & MODE_STACK_MASK;
+    if (stack == MODE_STACK64)
         as_lea(&t->as, T1, rm_mem(H_SP, disp));
     else
         as_lea32(&t->as, T1, rm_mem(H_SP, disp));
+    if (stack == MODE_STACK16)
+        as_op(&t->as, OPC(1, 0xb7), T1, rm_reg(T1), 0);
+    apply_segment(t, SEG_SS, bytes, write);
     check(t, &t->jit->slots[t->set][write][SLOT_STACK], bytes, write);
 }
 
-void gen_check(struct translation *t, unsigned bytes, bool write)
+void gen_check(struct translation *t, unsigned seg, unsigned bytes, bool write)
 {
+    apply_segment(t, seg, bytes, write);
     check_paged(t, bytes, write);
 }
