@@ -19,7 +19,8 @@ enum {
     PAGE_TABLES = 0x01000, /* 7 pages */
     PAGE_SYSTEM = 0x09000, /* GDT, TSS, IDT */
     PAGE_HANDLERS = 0x0a000,
-    PAGE_CODE = 0x10000, /* two pages: the program */
+    PAGE_TABLES_TOO = 0x0b000, /* 5 pages: of the other address space */
+    PAGE_CODE = 0x10000,       /* two pages: the program */
     PAGE_READ_ONLY = 0x12000,
     PAGE_ROM = 0x13000, /* writes are dropped */
     PAGE_RAM = 0x14000, /* three pages */
@@ -39,18 +40,21 @@ enum {
 #define MEMORY_PAGES (MEMORY_BYTES / 4096u)
 #define CODE_BYTES   8192u
 
-#define GDT_BYTES       0xa0u
-#define TSS_AT          (PAGE_SYSTEM + 0x200u)
-#define IDT_AT          (PAGE_SYSTEM + 0x800u)
-#define IDT_VECTORS     0x40u
-#define HANDLER_BYTES   16u /* vectors below RETURNING_FIRST halt, the others return */
-#define SYSCALL_AT      (PAGE_HANDLERS + 0x800u)
-#define SYSENTER_AT     (PAGE_HANDLERS + 0x840u)
-#define END_VECTOR      0x21u
-#define RETURNING_FIRST 0x28u
-#define LARGE_ALIAS_32  0x400000u /* all memory once more, by a large page */
-#define LARGE_ALIAS     0x200000u
-#define HIGH_ALIAS      0xffff800000000000ull
+#define GDT_BYTES        0xb0u
+#define TSS_AT           (PAGE_SYSTEM + 0x200u)
+#define IDT_AT           (PAGE_SYSTEM + 0x800u)
+#define IDT_VECTORS      0x40u
+#define HANDLER_BYTES    32u /* vectors below RETURNING_FIRST halt, but for #BP and #OF */
+#define SYSCALL_AT       (PAGE_HANDLERS + 0x800u)
+#define SYSENTER_AT      (PAGE_HANDLERS + 0x840u)
+#define FLUSH_VECTOR     0x3du /* MOV to CR3 */
+#define SWITCH_VECTOR    0x3eu /* to the other address space */
+#define FLUSH_ALL_VECTOR 0x3fu /* CR4.PGE off and on */
+#define END_VECTOR       0x21u
+#define RETURNING_FIRST  0x28u
+#define LARGE_ALIAS_32   0x400000u /* all memory once more, by a large page */
+#define LARGE_ALIAS      0x200000u
+#define HIGH_ALIAS       0xffff800000000000ull
 
 enum {
     SEL_CODE64 = 0x08,
@@ -60,7 +64,8 @@ enum {
     SEL_USER_DATA = 0x2b,
     SEL_USER_CODE64 = 0x33,
     SEL_TSS = 0x38,
-    SEL_OWN = 0x60, /* + 8 * segment: what a segmented program runs with */
+    SEL_SYSENTER = 0x48, /* and five more, as SYSENTER and SYSEXIT take them */
+    SEL_OWN = 0x80,      /* + 8 * segment: what a segmented program runs with */
 };
 
 /* ---- modes ---- */
@@ -107,6 +112,9 @@ struct program {
     uint16_t free_gprs; /* any value will do */
     struct segment seg[6];
     uint32_t rflags_rest;
+    uint32_t cr0_set, cr4_clear; /* what is unusual */
+    uint64_t watch;              /* data breakpoint, 0 = none */
+    bool pcid, has_smap;
     uint8_t code[CODE_BYTES];
 };
 

@@ -188,9 +188,11 @@ static void save_and_restore(struct maker *m)
         uint16_t save, restore;
     } pairs[] = {{OP_FXSAVE, OP_FXRSTOR}, {OP_XSAVE, OP_XRSTOR},   {OP_XSAVEC, OP_XRSTOR},
                  {OP_FNSAVE, OP_FRSTOR},  {OP_FNSTENV, OP_FLDENV}, {OP_STMXCSR, OP_LDMXCSR},
-                 {OP_FNSTCW, OP_FLDCW}};
+                 {OP_FNSTCW, OP_FLDCW},   {OP_SGDT, OP_LGDT},      {OP_SIDT, OP_LIDT}};
     unsigned k = below(m, ARRAY_SIZE(pairs));
     struct draft save, load;
+    if (pairs[k].save >= OP_SGDT && pairs[k].save <= OP_SIDT && m->p->mode->cpl)
+        return;
     if (!encode_op(m, &save, pairs[k].save) || !encode_op(m, &load, pairs[k].restore) ||
         save.insn.base == RSP || save.insn.index != REG_NONE)
         return;
@@ -281,7 +283,8 @@ static void self_modify(struct maker *m)
 
 static void interrupt(struct maker *m)
 {
-    uint8_t b[2] = {0xcd, (uint8_t)(RETURNING_FIRST + below(m, IDT_VECTORS - RETURNING_FIRST))};
+    uint8_t b[2] = {0xcd,
+                    (uint8_t)(RETURNING_FIRST + below(m, FLUSH_VECTOR - RETURNING_FIRST))};
     if (!m->p->mode->v86 || (m->p->rflags_rest & FLAG_IOPL))
         emit_bytes(m, b, 2);
 }
@@ -351,6 +354,9 @@ void flow_item(struct maker *m)
         return;
     case 9:
         flags_from_stack(m);
+        return;
+    case 10 ... 11:
+        system_item(m);
         return;
     default:
         plain_item(m);
@@ -461,7 +467,7 @@ static bool by_slot(struct maker *m, unsigned n)
     if (m->slot_count <= slot || m->slots[slot] <= n)
         return false;
     uint8_t b[8];
-    uint64_t linear = m->p->code_linear + m->island - 4 * size + slot * size;
+    uint64_t linear = m->p->code_linear + m->slots_at + slot * size;
     if (bits(m) != 64)
         b[k++] = 0x2e;
     b[k++] = 0xff;
@@ -600,7 +606,7 @@ void flow_island(struct maker *m, unsigned blocks)
     if (!one_in(m, 2))
         return;
     emit_bytes(m, jump, 2);
-    m->island = m->at;
+    m->island = m->slots_at = m->at;
     m->island_bytes = sizeof data;
     unsigned size = bits(m) / 8;
     for (unsigned k = 0; k < 4; k++) {
@@ -613,8 +619,11 @@ void flow_island(struct maker *m, unsigned blocks)
     }
     m->slot_count = 4;
     m->p->items[m->p->item_count - 1].target = (int16_t)m->p->item_count + 1;
+    store_le(data + 4 * size, rnd(m), 4);
+    unsigned far = 4 * size + (size == 2 ? 2 : 4);
+    store_le(data + far, m->p->seg[SEG_FS].selector, 2);
     emit_data(m, data, sizeof data);
-    m->island += 4 * size;
-    m->island_bytes -= 4 * size;
+    m->island += far + 2;
+    m->island_bytes -= far + 2;
     m->block_pending = true;
 }

@@ -6,6 +6,7 @@
  * Flags that an instruction leaves undefined may differ between engines. The maker follows them:
  * before an instruction that would read one it puts another that defines them.
  */
+#include "cpu/cpuid.h"
 #include "program_maker.h"
 
 /* ---- flags ---- */
@@ -401,6 +402,8 @@ static const uint8_t share_sets[][FAMILIES] = {
     {38, 0, 4, 28, 20, 8, 2, 0}, {48, 40, 6, 2, 0, 0, 3, 1},
 };
 
+static bool made_for_smap;
+
 static void begin(struct maker *m, struct program *p, const struct program_mode *mode,
                   uint64_t seed)
 {
@@ -429,6 +432,11 @@ static void begin(struct maker *m, struct program *p, const struct program_mode 
         p->rflags_rest |= FLAG_IOPL;
     if (mode->cpl && one_in(m, 16))
         p->rflags_rest |= FLAG_AC;
+    p->cr0_set = one_in(m, 64) ? CR0_TS : 0;
+    p->cr4_clear = one_in(m, 64) ? CR4_OSXSAVE : 0;
+    p->watch = one_in(m, 64) ? PAGE_RAM + 4 * below(m, 3 * 1024) : 0;
+    p->pcid = mode->paging == PAGING_LONG && one_in(m, 2);
+    p->has_smap = made_for_smap;
     p->gpr[RSP] =
         PAGE_STACK + 0xc00 + 8 * below(m, 128) - (mode->bits == 64 ? 0 : p->seg[SEG_SS].base);
     m->value[RSP] = p->gpr[RSP];
@@ -485,4 +493,5 @@ bool program_make(struct program *p, const struct program_mode *mode, uint64_t s
 void program_make_init(const struct vcpu *model)
 {
     encode_init(model);
+    made_for_smap = cpu_has(model, ISA_SMAP);
 }

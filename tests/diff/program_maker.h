@@ -66,6 +66,7 @@ struct maker {
     unsigned fixup_count;
     unsigned island, island_bytes; /* data in the middle of code */
     uint8_t slots[4], slot_count;  /* labels whose addresses the island begins with */
+    unsigned slots_at;             /* in code */
     bool looping;                  /* the index counts */
     unsigned loop_label, loop_end;
     bool far_subroutine;
@@ -124,6 +125,9 @@ void flow_return(struct maker *m);
 void flow_stop(struct maker *m);
 /* A jump over data: addresses of blocks, and room. */
 void flow_island(struct maker *m, unsigned blocks);
+
+/* ---- program_system.c ---- */
+void system_item(struct maker *m);
 
 /* ---- program_make.c ---- */
 /* Makes the flags defined that are in the mask, by one more instruction if need be. */

@@ -113,12 +113,31 @@ static void tables_build(uint8_t *m, const struct program_mode *mode)
     for (unsigned page = 0; page < MEMORY_BYTES; page += 4096) {
         uint64_t entry = page_frame(page) | page_rights(page, mode->cpl);
         if (page == PAGE_RAM + 4096)
-            entry |= 0x100; /* global */
+            entry |= 0x160; /* global; A and D, as it may stay in TLBs or not */
         store_le(m + 0x6000 + page / 1024, entry, 4);
         if (page == PAGE_NO_EXECUTE)
             entry |= BIT64(63);
         store_le(m + 0x4000 + page / 512, entry, 8);
     }
+}
+
+/* The same in the other pages of tables, but for two pages that lead elsewhere. PAE: F000h. */
+static void tables_too_build(uint8_t *m, const struct program_mode *mode)
+{
+    unsigned entry = mode->paging == PAGING_32 ? 4 : 8;
+    unsigned from = mode->paging == PAGING_32 ? 0x5000 : 0x1000;
+    unsigned pages = mode->paging == PAGING_32 ? 2 : 4;
+    memcpy(m + PAGE_TABLES_TOO, m + from, 4096 * pages);
+    for (unsigned k = 0; k + 1 < pages; k++) { /* each leads to the next */
+        unsigned next = (PAGE_TABLES_TOO + 4096 * (k + 1)) | 7;
+        store_le(m + PAGE_TABLES_TOO + 4096 * k, next, entry);
+        if (entry == 8 && k == 0)
+            store_le(m + PAGE_TABLES_TOO + 8 * 256, next, 8);
+    }
+    store_le(m + 0xf000, (PAGE_TABLES_TOO + 0x2000) | 1, 8);
+    uint8_t *table = m + PAGE_TABLES_TOO + 4096 * (pages - 1);
+    store_le(table + PAGE_RAM_ALIAS / 4096 * entry, (PAGE_RAM + 0x2000) | 7, entry);
+    store_le(table + PAGE_RAM_TOO / 4096 * entry, PAGE_RAM_ALIAS | 7, entry);
 }
 
 static void descriptor_put(uint8_t *m, unsigned selector, const struct segment *s)
@@ -143,7 +162,9 @@ static void gdt_build(uint8_t *m, const struct program_mode *mode)
     const struct segment common[] = {
         flat(SEL_CODE64, 0xa09b), flat(SEL_DATA, 0xc093), flat(SEL_CODE32, 0xc09b),
         flat(SEL_USER_CODE32, 0xc0fb), flat(SEL_USER_DATA, 0xc0f3),
-        flat(SEL_USER_CODE64, 0xa0fb), {TSS_AT, 0x67, SEL_TSS, 0x8b},
+        flat(SEL_USER_CODE64, 0xa0fb), flat(SEL_SYSENTER, 0xc09b), flat(SEL_SYSENTER + 8, 0xc093),
+        flat(SEL_SYSENTER + 16, 0xc0fb), flat(SEL_SYSENTER + 24, 0xc0f3),
+        flat(SEL_SYSENTER + 32, 0xa0fb), flat(SEL_SYSENTER + 40, 0xc0f3), {TSS_AT, 0x67, SEL_TSS, 0x8b},
     };
     // clang-format on
     for (unsigned n = 0; n < ARRAY_SIZE(common); n++)
@@ -171,16 +192,51 @@ static void idt_build(uint8_t *m, const struct program_mode *mode)
     }
 }
 
+static uint8_t *bytes_put(uint8_t *p, const char *bytes, unsigned length)
+{
+    memcpy(p, bytes, length);
+    return p + length;
+}
+
+/* XOR of CR3 between the two address spaces. */
+static uint32_t space_bits(const struct program_mode *mode)
+{
+    static const uint16_t other[] = {0, 0x5000 ^ 0xb000, 0x7000 ^ 0xf000, 0x1000 ^ 0xb000};
+    return other[mode->paging];
+}
+
+static uint8_t *service_build(uint8_t *p, unsigned vector, const struct program_mode *mode)
+{
+    if (mode->paging == PAGING_NONE || vector < FLUSH_VECTOR)
+        return p;
+    *p++ = 0x50; /* push rAX */
+    if (vector == FLUSH_ALL_VECTOR) {
+        p = bytes_put(p, "\x0f\x20\xe0\x34\x80\x0f\x22\xe0", 8);
+        p = bytes_put(p, "\x34\x80\x0f\x22\xe0", 5);
+    } else {
+        p = bytes_put(p, "\x0f\x20\xd8", 3);
+        if (vector == SWITCH_VECTOR) {
+            *p++ = 0x35; /* xor eax, imm32 */
+            store_le(p, space_bits(mode), 4);
+            p += 4;
+        }
+        p = bytes_put(p, "\x0f\x22\xd8", 3);
+    }
+    *p++ = 0x58;
+    return p;
+}
+
 static void handlers_build(uint8_t *m, const struct program_mode *mode)
 {
     bool lm = mode->paging == PAGING_LONG;
     for (unsigned v = 0; v < IDT_VECTORS; v++) {
         uint8_t *p = m + PAGE_HANDLERS + v * HANDLER_BYTES;
         *p = 0xf4; /* hlt */
-        if (v < RETURNING_FIRST)
+        if (v < RETURNING_FIRST && v != VEC_BP && v != VEC_OF)
             continue;
         if (v & 1)
             *p++ = 0x90;
+        p = service_build(p, v, mode);
         if (lm)
             *p++ = 0x48;
         *p = 0xcf; /* iret */
@@ -210,8 +266,10 @@ static const uint8_t *memory_image(const struct program_mode *mode)
     }
     for (unsigned at = 0; at < 64; at += 4) /* MXCSR and FCW that can be loaded */
         store_le(m + PAGE_RAM + at, 0x1f80 | (program_random(&state) & 0xe040), 4);
-    if (mode->paging != PAGING_NONE)
+    if (mode->paging != PAGING_NONE) {
         tables_build(m, mode);
+        tables_too_build(m, mode);
+    }
     if (!mode->real)
         gdt_build(m, mode);
     idt_build(m, mode);
@@ -291,6 +349,8 @@ static void memory_load(struct world *w, const struct program *p)
 {
     uint8_t *image = (uint8_t *)(uintptr_t)memory_image(p->mode);
     memcpy(image + PAGE_CODE, p->code, CODE_BYTES);
+    if (p->mode->paging == PAGING_LONG) /* PCID 0 and 1 */
+        image[PAGE_HANDLERS + SWITCH_VECTOR * HANDLER_BYTES + 5] = p->pcid;
     if (p->mode->segmented && !p->mode->real && !p->mode->v86)
         for (unsigned s = SEG_ES; s <= SEG_GS; s++)
             descriptor_put(image, SEL_OWN + 8 * s, &p->seg[s]);
@@ -325,6 +385,14 @@ static void control_load(struct vcpu *c, const struct program *p)
     c->efer |= EFER_SCE;
     if (mode->paging == PAGING_LONG)
         c->efer |= EFER_LME | EFER_LMA;
+    if (p->pcid && cpu_has(c, ISA_PCID))
+        c->cr4 |= CR4_PCIDE;
+    c->cr0 |= p->cr0_set;
+    c->cr4 &= ~(uint64_t)p->cr4_clear;
+    if (p->watch) {
+        c->dr[0] = p->watch;
+        c->dr[7] = DR7_FIXED | 1 | (p->watch & 4 ? 0x10000 : 0x30000);
+    }
     static const uint64_t roots[] = {0, 0x5000, 0x7000, 0x1000};
     c->cr3 = roots[mode->paging];
     c->pdpte[0] = mode->paging == PAGING_PAE ? 0x3001 : 0;
@@ -341,7 +409,7 @@ static void system_load(struct vcpu *c, const struct program *p)
     c->star = (uint64_t)SEL_CODE64 << 32 | (uint64_t)SEL_USER_CODE32 << 48;
     c->lstar = c->cstar = SYSCALL_AT;
     c->sfmask = FLAG_TF | FLAG_IF | FLAG_DF | FLAG_AC;
-    c->sysenter_cs = lm ? SEL_CODE64 : SEL_CODE32;
+    c->sysenter_cs = SEL_SYSENTER;
     c->sysenter_esp = PAGE_STACK0 + 0xf00;
     c->sysenter_eip = SYSENTER_AT;
     c->kernel_gs_base = 0x40;

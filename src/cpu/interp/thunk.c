@@ -108,6 +108,16 @@ static void put_evex(struct encoder *e)
     put_modrm(e);
 }
 
+/* W as the host must see it: outside 64-bit mode it does not widen general registers. */
+static bool is_wide(const struct insn *i)
+{
+    const struct operand_form *o = insn_row(i)->operands;
+    for (unsigned k = 0; k < 4 && i->code_bits != 64; k++)
+        if (o[k].kind != KIND_NONE && o[k].size == SIZE_Y)
+            return false;
+    return i->prefixes & PFX_REX_W;
+}
+
 /* ---- operands ---- */
 
 static struct thunk_gpr *gpr_place(struct encoder *e, const struct operand *o)
@@ -362,7 +372,7 @@ static void put_immediates(struct encoder *e)
 bool thunk_describe(const struct host_exec *h, const struct insn *i, struct thunk_spec *s)
 {
     const struct op_info *info = &op_table[i->op];
-    struct encoder e = {.spec = s, .i = i, .w = i->prefixes & PFX_REX_W};
+    struct encoder e = {.spec = s, .i = i, .w = is_wide(i)};
     struct operand o;
     memset(s, 0, sizeof *s);
     for (unsigned n = 0; n < 3; n++)
