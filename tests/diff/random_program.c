@@ -41,7 +41,7 @@ struct test {
 
 /* ---- engines that crash ---- */
 
-#define HANGS_AFTER_S 1u
+#define HANGS_AFTER_MS 200u
 
 struct guarded {
     struct world *world;
@@ -68,10 +68,10 @@ static int run_one(struct world **world, const struct program *p, unsigned run, 
                    enum weir_stop *stop)
 {
     struct guarded g = {*world, p, run, limit, STOP_NEXT};
-    int number = crash_guard(run_guarded, &g, HANGS_AFTER_S);
+    int number = crash_guard(run_guarded, &g, HANGS_AFTER_MS);
     if (number) {
         const struct engine *engine = g.world->engine;
-        crash_guard(free_guarded, *world, HANGS_AFTER_S);
+        crash_guard(free_guarded, *world, HANGS_AFTER_MS);
         *world = world_new(engine, "max");
     }
     *stop = g.stop;
