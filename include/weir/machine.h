@@ -112,6 +112,11 @@ WEIR_API int weir_disassemble(const uint8_t *bytes, size_t length, unsigned bits
 WEIR_API int weir_decode_text(const uint8_t *bytes, size_t length, unsigned bits,
                               uint64_t address, const char *stage, char *text,
                               size_t text_bytes);
+/* What the translator would make of code at this linear address: stage "plan" = its actions, "asm"
+ * = host code under each instruction, in the sections OP and OUT of the log. Makes a machine of its
+ * own for that. -WEIR_ENOENT: no such stage. */
+WEIR_API int weir_translate_text(const uint8_t *bytes, size_t length, unsigned bits,
+                                 uint64_t address, const char *stage, struct weir_text *out);
 /* CPU models and feature flags, for -cpu help: i = 0,1,...; NULL at the end. */
 WEIR_API const char *weir_cpu_model(unsigned i, const char **help);
 WEIR_API const char *weir_cpu_feature(unsigned i);

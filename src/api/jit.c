@@ -103,3 +103,36 @@ bool weir_is_singlestep(const weir *vm)
 {
     return __atomic_load_n(&vm->cpu.one_insn, __ATOMIC_SEQ_CST);
 }
+
+/* ---- code as text ---- */
+
+#define TEXT_RAM_BYTES (2u << 20)
+#define TEXT_TABLES    0x10000u
+
+int weir_translate_text(const uint8_t *bytes, size_t length, unsigned bits, uint64_t address,
+                        const char *stage, struct weir_text *out)
+{
+    struct weir_config config;
+    weir *vm;
+    if (!bytes || !stage || !out || (bits != 16 && bits != 32 && bits != 64))
+        return -WEIR_EINVAL;
+    bool code = !strcmp(stage, "asm");
+    if (!code && strcmp(stage, "plan"))
+        return -WEIR_ENOENT;
+    weir_config_init(&config, sizeof(config));
+    config.machine = "none";
+    config.ram_bytes = TEXT_RAM_BYTES;
+    config.code_cache_bytes = JIT_CODE_BYTES_MIN;
+    int rc = weir_create(&config, &vm);
+    if (rc < 0)
+        return rc;
+    rc = weir_start(vm);
+    if (rc == 0)
+        rc = weir_boot_flat(vm, bits, 0, 0, TEXT_TABLES);
+    if (bits == 16) /* the segment that the address is in */
+        vm->cpu.segc[SEG_CS].base = address & 0xffff0000;
+    if (rc == 0)
+        rc = jit_stage_text(&vm->cpu, bytes, length, address, code, out);
+    weir_destroy(vm);
+    return rc;
+}

@@ -221,7 +221,7 @@ struct vcpu {
     uint64_t icount_base_ns; /* idle time that was skipped */
     struct block_cache *blocks;
     const struct insn *stopped_at; /* the instruction that ended a run of them (interp/ops.h) */
-    bool one_insn;         /* -singlestep: blocks of one instruction; any thread sets it */
+    bool one_insn; /* -singlestep: blocks of one instruction; any thread sets it */
     uint64_t tlb_fills;
     /* -d in_asm: told of every block when it is decoded; set by the board, may be NULL. */
     void (*trace_block)(struct vcpu *c, uint64_t linear, const struct insn *insns,

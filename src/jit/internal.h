@@ -299,6 +299,8 @@ void pinned_forget(struct jit *jit, uint64_t code);
 
 /* run.c: called by stubs. Returns where to go on, 0 to leave. */
 uint64_t jit_serve_site(struct jit_site *site);
+/* Whether there is code for such blocks at all. */
+bool jit_translatable(const struct block *b);
 
 /* ---- registers ---- */
 

@@ -33,6 +33,10 @@ typedef int jit_disassemble_fn(const uint8_t *bytes, size_t length, unsigned bit
 int jit_view_init(struct vcpu *c, jit_disassemble_fn *disassemble);
 /* The section PROLOGUE, if OUT_ASM is logged; once. Any thread. */
 void jit_log_prologue(struct vcpu *c);
+/* What would be made of any bytes: the plan, or the host code under each instruction. The vCPU
+ * must be one that never runs, in the mode wanted. */
+int jit_stage_text(struct vcpu *c, const uint8_t *bytes, size_t length, uint64_t address,
+                   bool code, struct weir_text *out);
 /* Counters; false without a translator. */
 bool jit_stats_read(const struct vcpu *c, struct weir_jit_stats *out);
 /* Names of what is translated from now on, for perf: appended to a map file; a dump file. */

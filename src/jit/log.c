@@ -126,6 +126,7 @@ static void stage_asm(struct translation *t, uint64_t linear, uint64_t code, siz
 {
     struct jit_view *v = t->jit->view;
     size_t at = 0;
+    weir_textf(v->asm_out, "OUT: [size=%zu]\n", bytes);
     for (unsigned n = 0; n < t->plan->count; n++) {
         const struct action *k = &t->plan->actions[n];
         if (k->kind != PLAN_INSN && k->kind != PLAN_COLD)
@@ -144,6 +145,7 @@ static void stage_asm(struct translation *t, uint64_t linear, uint64_t code, siz
             weir_textf(v->asm_out, "\n ---- slow paths\n");
     }
     asm_text(v, code + at, bytes - at, false, v->asm_out);
+    weir_textf(v->asm_out, "\n");
 }
 
 void view_block(struct translation *t)
@@ -161,8 +163,11 @@ void view_block(struct translation *t)
     }
     if (!t->plan)
         return;
-    if (v->plan_out)
+    if (v->plan_out) {
+        weir_textf(v->plan_out, "OP:\n");
         plan_text(t, linear, v->plan_out);
+        weir_textf(v->plan_out, "\n");
+    }
     if (v->asm_out)
         stage_asm(t, linear, code, bytes);
     if (log_wants(c->log, linear))

@@ -103,7 +103,7 @@ uint64_t jit_serve_site(struct jit_site *site)
 
 /* ---- the loop ---- */
 
-static bool translatable(const struct block *b)
+bool jit_translatable(const struct block *b)
 {
     return (b->host || b->gpa2 != NO_PAGE) && !(b->mode & (MODE_TF | MODE_DEBUG | MODE_AC));
 }
@@ -146,7 +146,8 @@ static struct jit_block *native_block(struct jit *jit, struct block *b)
         found = pinned_find(jit, b, &refused);
     if (found || refused)
         return found;
-    if ((b->heat < HOT && !view_wants_all(jit)) || b->heat == HEAT_NEVER || !translatable(b))
+    if ((b->heat < HOT && !view_wants_all(jit)) || b->heat == HEAT_NEVER ||
+        !jit_translatable(b))
         return NULL;
     struct jit_block *jb = jit_translate(jit, b);
     if (!jb) {

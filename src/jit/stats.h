@@ -8,13 +8,14 @@
 
 #include "cpu/decode/optab.h"
 
-enum jit_exit {            /* why translated code came back between blocks */
-                EXIT_LINK, /* to a place that was not linked */
-                EXIT_INDIRECT,
-                EXIT_POLL, /* somebody wanted the vCPU */
-                EXIT_START, /* a block refused to start: vector registers, or the instruction limit */
-                EXIT_CALL, /* an instruction done in C ended the run */
-                EXIT_COUNT
+/* Why translated code came back between blocks. */
+enum jit_exit {
+    EXIT_LINK, /* to a place that was not linked */
+    EXIT_INDIRECT,
+    EXIT_POLL,  /* somebody wanted the vCPU */
+    EXIT_START, /* a block refused: vector registers, or the instruction limit */
+    EXIT_CALL,  /* an instruction done in C ended the run */
+    EXIT_COUNT
 };
 
 struct jit_stats {

@@ -50,7 +50,7 @@ BAD = [
     ('-vga qxl', 'qxl'),
     ('disas xyz', 'xyz'),
     ('disas --stag=insn 90', '--stag', '--stage'),
-    ('disas --stage=plan 90', 'plan', 'insn'),
+    ('disas --stage=pla 90', 'pla', 'insn', 'plan', 'asm'),
     ('disas --file=/nonexistent/file', '/nonexistent/file'),
     ('devices no-such', 'no-such'),
     ('cpus x', 'cpus'),

@@ -18,9 +18,9 @@ struct disas {
     bool have_bytes;
 };
 
-static const char usage[] =
-    "usage: weir disas [-16|-32|-64] [-M att|intel] [--base=ADDRESS] [--stage=insn]\n"
-    "                  [--file=FILE | HEX...]      (- as FILE: standard input)\n";
+static const char usage[] = "usage: weir disas [-16|-32|-64] [-M att|intel] [--base=ADDRESS]\n"
+                            "                  [--stage=insn|plan|asm] [--file=FILE | HEX...]  "
+                            "    (- as FILE: standard input)\n";
 
 static int fail(const char *format, const char *argument)
 {
@@ -56,6 +56,11 @@ static bool set_bits(struct disas *d, const char *text)
     return false;
 }
 
+static bool is_stage(const char *text)
+{
+    return !strcmp(text, "insn") || !strcmp(text, "plan") || !strcmp(text, "asm");
+}
+
 static int parse_argument(struct disas *d, int argc, char **argv, int *k)
 {
     const char *word = argv[*k], *value;
@@ -77,9 +82,10 @@ static int parse_argument(struct disas *d, int argc, char **argv, int *k)
     }
     if ((value = value_of("--base", argc, argv, k)))
         return parse_u64(value, &d->base) ? 0 : fail("--base=%s: not an address", value);
-    if ((d->stage = value_of("--stage", argc, argv, k)))
-        return strcmp(d->stage, "insn") ? fail("--stage=%s: the only stage is insn", d->stage)
-                                        : 0;
+    if ((value = value_of("--stage", argc, argv, k))) {
+        d->stage = value;
+        return is_stage(value) ? 0 : fail("--stage=%s: use insn, plan or asm", value);
+    }
     if ((value = value_of("--file", argc, argv, k))) {
         d->file = value;
         return 0;
@@ -132,6 +138,19 @@ static int print_all(const struct disas *d)
     return 0;
 }
 
+/* The stages of the translator: whole blocks. */
+static int print_blocks(const struct disas *d)
+{
+    struct strbuf text;
+    strbuf_init(&text);
+    int rc = weir_translate_text((const uint8_t *)d->bytes.data, d->bytes.length, d->bits,
+                                 d->base, d->stage, &text.text);
+    if (text.length)
+        fwrite(text.data, 1, text.length, stdout);
+    strbuf_free(&text);
+    return rc < 0 ? fail("%s", weir_strerror(rc)) : 0;
+}
+
 int command_disas(int argc, char **argv)
 {
     struct disas d = {.bits = 64};
@@ -145,7 +164,8 @@ int command_disas(int argc, char **argv)
         if (!d.have_bytes && !d.file)
             d.file = "-";
         status = d.file ? read_file(&d) : 0;
-        status = status ? status : print_all(&d);
+        bool blocks = d.stage && strcmp(d.stage, "insn");
+        status = status ? status : blocks ? print_blocks(&d) : print_all(&d);
     }
     strbuf_free(&d.bytes);
     return status;

@@ -285,8 +285,7 @@ static unsigned code_bits(const struct vcpu *c)
     return 16u << (c->mode & MODE_CODE_MASK);
 }
 
-/* Whatever sets rip, or after which going on in the block makes no sense. */
-static bool ends_block(const struct insn *i)
+bool block_ends_at(const struct insn *i)
 {
     switch (i->op) {
     case OP_INVALID:
@@ -355,7 +354,7 @@ static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigne
         }
         at += i->length;
         b->count++;
-        if (ends_block(i))
+        if (block_ends_at(i))
             break;
     }
     b->bytes = (uint16_t)at;

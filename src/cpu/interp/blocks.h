@@ -63,6 +63,9 @@ static inline struct jump_entry *jump_entry(struct block_cache *blocks, uint64_t
     return &blocks->jump[(linear ^ linear >> 12) & (JUMP_ENTRIES - 1)];
 }
 
+/* Whatever sets rip, or after which going on in the block makes no sense. */
+bool block_ends_at(const struct insn *i);
+
 /* The block at CS:RIP, decoded if need be. NULL: c->fault says why there is none. */
 struct block *blocks_at(struct vcpu *c, uint64_t linear);
 
