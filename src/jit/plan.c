@@ -90,7 +90,7 @@ static void put_action(const struct translation *t, const struct action *k, uint
         put_flags(out, k->value);
         break;
     case PLAN_FPU:
-        weir_textf(out, " need_fpu %s\n", levels[k->value & 3]);
+        weir_textf(out, " need_fpu %s%s\n", levels[k->value & 3], k->value & 4 ? ",x87" : "");
         break;
     case PLAN_COUNT:
         weir_textf(out, " count $0x%llx\n", (unsigned long long)k->value);
@@ -123,8 +123,10 @@ static void put_action(const struct translation *t, const struct action *k, uint
         weir_textf(out, " call %s\n", op_name(i->op));
         break;
     case PLAN_LINK:
-        weir_textf(out, " link $0x%llx\n",
-                   (unsigned long long)((linear & ~0xfffull) + (uint64_t)k->value));
+        weir_textf(
+            out, " link $0x%llx\n",
+            (unsigned long long)((linear - (t->block->gpa & 0xfff) + (uint64_t)k->value) &
+                                 t->c->linear_mask));
         break;
     case PLAN_SLOTS:
         weir_textf(out, " jump_slots\n");

@@ -12,7 +12,7 @@
 enum plan_kind {
     PLAN_INSN,    /* an instruction begins; value: flags needed there (LAHF's bits, OF at 3) */
     PLAN_ENTRY,   /* the block begins; value: flags it takes over */
-    PLAN_FPU,     /* vector registers must be loaded; value: enum fpu_level */
+    PLAN_FPU,     /* registers must be loaded; value: enum fpu_level, 4: x87 */
     PLAN_COUNT,   /* instructions are counted; value: how many */
     PLAN_SAVE,    /* flags go to memory */
     PLAN_DROP,    /* flags are given up */

@@ -159,7 +159,9 @@ static bool gen_insn(struct translation *t)
     plan(t, PLAN_INSN, t->live[t->at]);
     if (gen_flow(t, i, &ended))
         plan(t, PLAN_MAKE, 0);
-    else if (gen_integer(t, i) || gen_string(t, i) || gen_x87(t, i) || gen_vector(t, i))
+    else if (gen_string(t, i))
+        plan(t, PLAN_MAKE, 0);
+    else if (gen_integer(t, i) || gen_x87(t, i) || gen_vector(t, i))
         plan(t, PLAN_COPY, 0);
     else
         gen_call(t);
@@ -232,7 +234,7 @@ static void gen_fpu_check(struct translation *t)
         return;
     struct jit_link *link = start_link(t);
     flags_preserve(t);
-    plan(t, PLAN_FPU, t->level);
+    plan(t, PLAN_FPU, t->level | t->x87 << 2);
     if (t->x87) {
         as_op_imm(a, OPC(0, 0x80), 7, rm_near(&t->jit->x87_live), 0, 1);
         cold_add(t, as_jcc(a, CC_E), NULL, link);
