@@ -185,6 +185,12 @@ static uint64_t touched_elements(const struct vcpu *c, const struct thunk_spec *
     }
 }
 
+/* Whether faults are those of the whole operand. */
+static bool is_whole(const struct thunk_spec *s)
+{
+    return s->masking == MASKING_NONE || s->masking == MASKING_STORE;
+}
+
 static bool masked_read(struct vcpu *c, const struct insn *i, const struct thunk_spec *s,
                         uint64_t offset, uint8_t *buffer)
 {
@@ -225,7 +231,7 @@ static bool misaligned(const struct vcpu *c, const struct insn *i, const struct 
 {
     if (!((c->segc[i->seg].base + offset) & c->linear_mask & (s->alignment - 1)))
         return false;
-    return s->masking == MASKING_NONE || touched_elements(c, s);
+    return is_whole(s) || touched_elements(c, s);
 }
 
 struct memory_operand {
@@ -243,14 +249,14 @@ static bool memory_begin(struct vcpu *c, const struct insn *i, const struct thun
     m->offset = insn_offset(c, i);
     m->host = c->host->frame.mem;
     m->direct = false;
-    if (s->masking == MASKING_NONE &&
+    if (is_whole(s) &&
         !seg_linear(c, i->seg, m->offset, s->mem_bytes, access, &linear))
         return false;
     if (s->alignment && misaligned(c, i, s, m->offset)) {
         raise_gp0(c);
         return false;
     }
-    if (s->masking != MASKING_NONE) {
+    if (!is_whole(s)) {
         if (s->memory == MEMORY_WRITE)
             return masked_probe(c, i, s, m->offset);
         return masked_read(c, i, s, m->offset, m->host);
@@ -264,7 +270,7 @@ static bool memory_begin(struct vcpu *c, const struct insn *i, const struct thun
         return mem_read_bytes(c, i->seg, m->offset, m->host, s->mem_bytes);
     }
     void *p = tlb_write_hit(c, linear, s->mem_bytes);
-    if (LIKELY(p && !(c->mode & MODE_AC))) {
+    if (LIKELY(p && !(c->mode & MODE_AC) && s->masking == MASKING_NONE)) {
         m->direct = true;
         m->host = p;
         return true;

@@ -36,6 +36,7 @@ enum thunk_masking {
     MASKING_ELEMENTS, /* element n is touched if mask bit n is set */
     MASKING_FOLDED,   /* element n stands for vector elements n, n + elements...: broadcasts */
     MASKING_PACKED,   /* as many elements as bits are set (compress, expand) */
+    MASKING_STORE,    /* the elements set are written, but all of it must be writable */
 };
 
 /*

@@ -303,11 +303,15 @@ static void describe_masking(const struct insn *i, struct thunk_spec *s)
     if (!s->evex || !s->mask)
         return;
     s->mask_loads |= BIT(s->mask);
-    if (s->memory == MEMORY_NONE || !row->element || !suppresses_faults(row->exception))
+    bool suppresses = suppresses_faults(row->exception);
+    if (s->memory == MEMORY_NONE || !row->element ||
+        (!suppresses && s->memory != MEMORY_WRITE))
         return;
     s->element = row->element;
     s->elements = s->mem_bytes / row->element;
-    s->masking = MASKING_ELEMENTS;
+    s->masking = suppresses ? MASKING_ELEMENTS : MASKING_STORE;
+    if (!suppresses)
+        return;
     bool repeats = name_starts(i, "VBROADCAST") || name_starts(i, "VPBROADCAST") ||
                    name_starts(i, "VMOVDDUP");
     if (repeats || i->evex & 16) {
