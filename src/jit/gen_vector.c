@@ -64,6 +64,8 @@ static bool place(struct form *f, const struct insn *i, const struct operand *o)
         f->memory = true;
         f->written |= o->written;
         f->bytes = i->mem_bytes;
+        if (o->kind == KIND_E && i->code_bits != 64)
+            f->w = false; /* as below */
         return o->kind != KIND_VSIB && o->kind != KIND_X && o->kind != KIND_Y && f->bytes &&
                f->bytes <= 64 && !(o->read && o->written);
     }

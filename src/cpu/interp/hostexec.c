@@ -273,9 +273,14 @@ static bool memory_begin(struct vcpu *c, const struct insn *i, const struct thun
     if (LIKELY(p && !(c->mode & MODE_AC) && s->masking == MASKING_NONE)) {
         m->direct = true;
         m->host = p;
+        if (s->evex && s->mask)
+            memcpy(c->host->frame.mem, p, s->mem_bytes); /* elements that stay */
         return true;
     }
-    return mem_probe(c, i->seg, m->offset, s->mem_bytes, ACCESS_WRITE);
+    if (!mem_probe(c, i->seg, m->offset, s->mem_bytes, ACCESS_WRITE))
+        return false;
+    return !(s->evex && s->mask) ||
+           mem_read_bytes(c, i->seg, m->offset, m->host, s->mem_bytes);
 }
 
 /* The result in frame.mem goes to guest memory. */

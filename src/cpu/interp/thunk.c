@@ -195,6 +195,8 @@ static bool operand_add(struct encoder *e, const struct operand *o)
     struct thunk_spec *s = e->spec;
     if (o->is_mem) {
         s->memory = o->written ? MEMORY_WRITE : MEMORY_READ;
+        if (o->kind == KIND_E && e->i->code_bits != 64)
+            e->w = false; /* as of registers */
         return !(o->written && o->read);
     }
     if (o->regs == REGS_GPR)
