@@ -76,13 +76,14 @@ int world_fault_item(const struct world *w, const struct program *p)
 }
 
 /* Sets to zero what is undefined of the flags in the frame on the stack of a halted handler. */
-static void frame_mask(struct world *w, const struct program *p, bool flags_count)
+static void frame_mask(struct world *w, const struct program *p, unsigned ignore)
 {
     uint64_t ip_at, flags_at;
     if (!frame_find(w, p, &ip_at, &flags_at))
         return;
     int n = world_fault_item(w, p);
-    uint32_t undefined = n < 0 || !flags_count ? FLAGS_ARITH : p->items[n].undefined_before;
+    uint32_t undefined =
+        n < 0 || (ignore & IGNORE_FRAME_FLAGS) ? FLAGS_ARITH : p->items[n].undefined_before;
     uint64_t flags = load_le(w->ram.base + flags_at, 2);
     store_le(w->ram.base + flags_at, flags & ~(uint64_t)undefined, 2);
 }
@@ -146,7 +147,6 @@ static void compare_registers(struct comparison *k, uint32_t undefined)
     field(k, "rip", a->rip, b->rip);
     field(k, "flags", a->flags & ~undefined, b->flags & ~undefined);
     field(k, "rflags", a->rflags_rest, b->rflags_rest);
-    field(k, "instructions", a->instructions, b->instructions);
     field(k, "mode", a->mode, b->mode);
     field(k, "cpl", a->cpl, b->cpl);
     field(k, "halted", a->halted, b->halted);
@@ -228,13 +228,15 @@ static void compare_devices(struct comparison *k)
     }
 }
 
-bool world_same(struct world *a, struct world *b, const struct program *p, bool flags_count,
+bool world_same(struct world *a, struct world *b, const struct program *p, unsigned ignore,
                 FILE *out)
 {
     struct comparison k = {out, a, b, true};
-    frame_mask(a, p, flags_count);
-    frame_mask(b, p, flags_count);
+    frame_mask(a, p, ignore);
+    frame_mask(b, p, ignore);
     compare_registers(&k, undefined_now(b, p));
+    if (!(ignore & IGNORE_COUNT))
+        field(&k, "instructions", a->cpu.instructions, b->cpu.instructions);
     compare_system(&k);
     compare_fpu(&k);
     compare_memory(&k);

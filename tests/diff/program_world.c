@@ -162,9 +162,11 @@ static void gdt_build(uint8_t *m, const struct program_mode *mode)
     const struct segment common[] = {
         flat(SEL_CODE64, 0xa09b), flat(SEL_DATA, 0xc093), flat(SEL_CODE32, 0xc09b),
         flat(SEL_USER_CODE32, 0xc0fb), flat(SEL_USER_DATA, 0xc0f3),
-        flat(SEL_USER_CODE64, 0xa0fb), flat(SEL_SYSENTER, 0xc09b), flat(SEL_SYSENTER + 8, 0xc093),
+        flat(SEL_USER_CODE64, 0xa0fb), flat(SEL_SYSENTER, 0xc09b),
+        flat(SEL_SYSENTER + 8, 0xc093),
         flat(SEL_SYSENTER + 16, 0xc0fb), flat(SEL_SYSENTER + 24, 0xc0f3),
-        flat(SEL_SYSENTER + 32, 0xa0fb), flat(SEL_SYSENTER + 40, 0xc0f3), {TSS_AT, 0x67, SEL_TSS, 0x8b},
+        flat(SEL_SYSENTER + 32, 0xa0fb), flat(SEL_SYSENTER + 40, 0xc0f3),
+        {TSS_AT, 0x67, SEL_TSS, 0x8b},
     };
     // clang-format on
     for (unsigned n = 0; n < ARRAY_SIZE(common); n++)

@@ -54,10 +54,11 @@ enum weir_stop world_run(struct world *w, uint64_t limit);
 /* Linear address of the next instruction. */
 uint64_t world_at(const struct world *w);
 
+/* What is not compared. */
+enum { IGNORE_FRAME_FLAGS = 1, IGNORE_COUNT = 2 };
 /* True if both worlds are in the same state, but for flags that the program leaves undefined;
- * differences are printed to `out` if it is not NULL. flags_count: flags in the frame of an
- * exception are compared too. */
-bool world_same(struct world *a, struct world *b, const struct program *p, bool flags_count,
+ * differences are printed to `out` if it is not NULL. */
+bool world_same(struct world *a, struct world *b, const struct program *p, unsigned ignore,
                 FILE *out);
 
 /* The program has overwritten instructions that it was not meant to, so that nobody knows which

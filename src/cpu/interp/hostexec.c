@@ -249,8 +249,7 @@ static bool memory_begin(struct vcpu *c, const struct insn *i, const struct thun
     m->offset = insn_offset(c, i);
     m->host = c->host->frame.mem;
     m->direct = false;
-    if (is_whole(s) &&
-        !seg_linear(c, i->seg, m->offset, s->mem_bytes, access, &linear))
+    if (is_whole(s) && !seg_linear(c, i->seg, m->offset, s->mem_bytes, access, &linear))
         return false;
     if (s->alignment && misaligned(c, i, s, m->offset)) {
         raise_gp0(c);

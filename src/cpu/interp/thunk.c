@@ -306,8 +306,7 @@ static void describe_masking(const struct insn *i, struct thunk_spec *s)
         return;
     s->mask_loads |= BIT(s->mask);
     bool suppresses = suppresses_faults(row->exception);
-    if (s->memory == MEMORY_NONE || !row->element ||
-        (!suppresses && s->memory != MEMORY_WRITE))
+    if (s->memory == MEMORY_NONE || !row->element || (!suppresses && s->memory != MEMORY_WRITE))
         return;
     s->element = row->element;
     s->elements = s->mem_bytes / row->element;
