@@ -78,7 +78,7 @@ static void patch(struct jit *jit, uint8_t *at, uint64_t target)
 
 void jit_link_to(struct jit *jit, struct jit_link *link, struct jit_block *to)
 {
-    if (link->to || link->from->dead || to->dead)
+    if (link->to || link->from->dead || to->dead || (link->flags_dead && to->needs_flags))
         return;
     link->to = to;
     link->next = to->incoming;
@@ -265,29 +265,40 @@ static void table_forget_code(struct set_tables *t, uint64_t code)
             t->jumps[n].rip = JUMP_EMPTY;
 }
 
-static void native_dropped(struct jit *jit, struct jit_block *jb)
+/* Nobody comes here any more. Who relied on its not needing the flags goes, too. */
+void jit_drop(struct jit *jit, struct jit_block *jb)
 {
+    struct jit_link *incoming = jb->incoming;
     jb->dead = true;
-    for (struct jit_link *l = jb->incoming, *next; l; l = next) {
-        next = l->next;
+    jb->incoming = NULL;
+    if (jb->block->native == jb)
+        jb->block->native = jb->other;
+    for (struct jit_block *k = jb->block->native; k; k = k->other)
+        if (k->other == jb)
+            k->other = jb->other;
+    for (struct jit_link *l = incoming; l; l = l->next) {
         l->to = NULL;
-        l->next = NULL;
         patch(jit, l->patch, l->cold);
         jit->stats.unlinked++;
     }
-    jb->incoming = NULL;
     table_forget_code(&jit->super, jb->entry_saved);
     for (unsigned s = 0; s < SPACES; s++)
         for (unsigned set = 0; set < 2; set++)
             table_forget_code(&jit->spaces[s][set], jb->entry_saved);
     pinned_forget(jit, jb->entry_saved);
+    while (incoming) {
+        struct jit_link *l = incoming;
+        incoming = l->next;
+        l->next = NULL;
+        if (l->flags_dead && !l->from->dead)
+            jit_drop(jit, l->from);
+    }
 }
 
 static void block_dropped(struct vcpu *c, struct block *b)
 {
-    for (struct jit_block *jb = b->native; jb; jb = jb->other)
-        native_dropped(c->jit, jb);
-    b->native = NULL;
+    while (b->native)
+        jit_drop(c->jit, b->native);
 }
 
 void jit_flush(struct jit *jit)

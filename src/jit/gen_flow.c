@@ -12,21 +12,28 @@
 
 /* ---- leaving ---- */
 
-/* To the RIP in T2, by the jump slots; flags are not live in EFLAGS any more. Pinned blocks
- * set code_base themselves. */
-static void gen_indirect(struct translation *t)
+/* T1 = pair of slots for the RIP in T2. */
+static void gen_jump_slot(struct translation *t)
 {
     struct as *a = &t->as;
     const void *slots = t->pinned ? &t->jit->pinned.jumps : &t->jit->jumps[t->set];
-    plan(t, PLAN_SLOTS, 0);
-    as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
-    as_patch(a, as_jcc(a, CC_NE), t->jit->exit_indirect);
-    as_op(a, OPC(0, 0x89), T2, rm_reg(T1), 0); /* jump_index */
+    as_op(a, OPC(0, 0x89), T2, rm_reg(T1), 0);
     as_op_imm(a, OPC(0, 0xc1), 5, rm_reg(T1), 10, 1);
     as_op(a, OPC(0, 0x33), T1, rm_reg(T2), 0);
     as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), (t->pinned ? PINNED_SLOTS : JUMP_SLOTS) - 2, 4);
     as_op_imm(a, OPC(0, 0xc1), 4, rm_reg(T1), 4, 1);
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(slots), 0);
+}
+
+/* To the RIP in T2, by the jump slots; flags are not live in EFLAGS any more. Pinned blocks
+ * set code_base themselves. */
+static void gen_indirect(struct translation *t)
+{
+    struct as *a = &t->as;
+    plan(t, PLAN_SLOTS, 0);
+    as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
+    as_patch(a, as_jcc(a, CC_NE), t->jit->exit_indirect);
+    gen_jump_slot(t);
     if (t->pinned)
         as_op(a, OPC(0, 0x0b) | OP_W, T2, rm_near(&t->jit->pinned.key), 0);
     as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 0), 0);
@@ -35,6 +42,25 @@ static void gen_indirect(struct translation *t)
         as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
         as_store(a, rm_near(&t->jit->code_base), T2);
     }
+    as_op(a, OPC(0, 0xff), 4, rm_mem(T1, 8), 0);
+}
+
+/* The same for RET and JMP, whose target may be none: SP moves when it is known to be one. Not
+ * for pinned blocks. */
+static void gen_indirect_checked(struct translation *t, int32_t sp_move)
+{
+    struct as *a = &t->as;
+    struct jit_site *site = site_new(t);
+    plan(t, PLAN_SLOTS, 0);
+    as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
+    cold_add_jump(t, as_jcc(a, CC_NE), site, false, sp_move);
+    gen_jump_slot(t);
+    as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 0), 0);
+    cold_add_jump(t, as_jcc(a, CC_NE), site, true, sp_move);
+    if (sp_move)
+        gen_move_sp(t, sp_move);
+    as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
+    as_store(a, rm_near(&t->jit->code_base), T2);
     as_op(a, OPC(0, 0xff), 4, rm_mem(T1, 8), 0);
 }
 
@@ -94,12 +120,30 @@ static struct jit_link *link_new(struct translation *t, int64_t offset)
     return link;
 }
 
+/* Near the end of the page the instruction may go on in the next one, whose mapping only the jump
+ * slots answer for. */
+static bool linkable(int64_t offset)
+{
+    return offset >= 0 && offset <= 4096 - INSN_MAX_BYTES;
+}
+
+/* Whether the block at `offset`, if it is translated, needs no flags: what this one relies on
+ * then goes with that block (cache.c). */
+static bool flags_dead_at(const struct translation *t, int64_t offset)
+{
+    if (t->jit->limited || t->pinned)
+        return false;
+    if (offset == (int64_t)(t->block->gpa & 0xfff))
+        return !t->out->needs_flags;
+    uint64_t gpa = (t->block->gpa & ~0xfffull) + (uint64_t)offset;
+    const struct jit_block *to = blocks_native(t->c, gpa, t->out->mode);
+    return to && !to->needs_flags;
+}
+
 void gen_jump(struct translation *t, int64_t offset)
 {
     struct as *a = &t->as;
-    /* Near the end of the page the instruction may go on in the next one, whose mapping only
-     * the jump slots answer for. */
-    if (offset < 0 || offset > 4096 - INSN_MAX_BYTES) {
+    if (!linkable(offset)) {
         flags_save_all(t);
         gen_rip(t, offset);
         gen_indirect(t);
@@ -108,10 +152,13 @@ void gen_jump(struct translation *t, int64_t offset)
     struct jit_link *link = link_new(t, offset);
     if (!link)
         return;
-    if (offset < (int64_t)t->offset && link->saved) {
+    bool backward = offset < (int64_t)t->offset;
+    if (backward && !link->saved && flags_dead_at(t, offset))
+        link->saved = link->flags_dead = true;
+    if (backward && link->saved) {
         as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
         cold_add(t, as_jcc(a, CC_NE), NULL, link);
-    } else if (offset < (int64_t)t->offset) {
+    } else if (backward) {
         gen_poll_live(t, link);
     }
     link->patch = as_jmp(a);
@@ -141,6 +188,15 @@ static bool gen_jcc(struct translation *t, const struct insn *i)
         return false;
     flags_require(t);
     enum flags_at flags = t->flags;
+    if (target >= (int64_t)t->offset && linkable(target)) {
+        struct jit_link *link = link_new(t, target);
+        if (!link)
+            return true;
+        link->patch = as_jcc(&t->as, i->opcode & 15);
+        cold_add(t, link->patch, NULL, link);
+        gen_jump(t, t->offset);
+        return true;
+    }
     uint8_t *not_taken = as_jcc(&t->as, (i->opcode & 15) ^ 1);
     gen_jump(t, target);
     as_patch(&t->as, not_taken, as_here(&t->as));
@@ -219,7 +275,7 @@ static void gen_set_sp(struct translation *t, unsigned reg, int32_t by)
         as_op(a, OPC(0, 0x89) | OP_66, T1, rm_reg(H_SP), 0);
     }
 }
-static void gen_move_sp(struct translation *t, int32_t by)
+void gen_move_sp(struct translation *t, int32_t by)
 {
     gen_set_sp(t, H_SP, by);
 }
@@ -358,8 +414,13 @@ static bool gen_ret(struct translation *t, const struct insn *i)
         return false;
     gen_stack_address(t, 0, bytes, false);
     gen_load_target(t, i, rm_mem(T1, 0));
+    int32_t moves = (int32_t)(bytes + (i->opcode == 0xc2 ? (uint16_t)i->imm : 0));
+    if (!t->pinned) {
+        gen_indirect_checked(t, moves);
+        return true;
+    }
     gen_target_check(t, i);
-    gen_move_sp(t, (int32_t)(bytes + (i->opcode == 0xc2 ? (uint16_t)i->imm : 0)));
+    gen_move_sp(t, moves);
     gen_indirect(t);
     return true;
 }
@@ -378,7 +439,6 @@ static bool gen_target(struct translation *t, const struct insn *i)
     } else {
         gen_load_target(t, i, rm_reg(host_reg(i->rm)));
     }
-    gen_target_check(t, i);
     return true;
 }
 
@@ -386,6 +446,11 @@ static bool gen_jmp_indirect(struct translation *t, const struct insn *i)
 {
     if (!gen_target(t, i))
         return false;
+    if (!t->pinned) {
+        gen_indirect_checked(t, 0);
+        return true;
+    }
+    gen_target_check(t, i);
     gen_indirect(t);
     return true;
 }
@@ -396,6 +461,7 @@ static bool gen_call_indirect(struct translation *t, const struct insn *i)
     unsigned bytes = i->opsize;
     if (!gen_target(t, i))
         return false;
+    gen_target_check(t, i);
     as_store(a, rm_near(&t->jit->tmp), T2);
     gen_stack_address(t, -(int32_t)bytes, bytes, true);
     gen_rip(t, t->offset);

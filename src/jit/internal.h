@@ -38,7 +38,8 @@ struct page_slot {
     uint64_t page;
     uint64_t host;
 };
-#define SLOTS      256u
+#define SLOTS      512u
+#define PATIENCE   1000u
 #define SLOT_STACK 0u /* shared by all operands with base RSP */
 /* The same by page number, for operands whose pages vary. */
 #define PAGE_SLOTS 1024u
@@ -99,14 +100,16 @@ struct jit_site {
     uint16_t next;     /* offset in the page of the one behind it */
     uint8_t last_byte; /* of the access: size - 1 */
     bool write;
-    bool whole;          /* there is no fast path */
-    struct insn insn[2]; /* bound, and an end */
+    bool whole;        /* there is no fast path */
+    uint16_t patience; /* misses of `slot` before the operand goes by `pages` */
+    struct insn *insn; /* bound, and an end; NULL until C is called */
 };
 
 /* A way out of a block to a fixed place. */
 struct jit_link {
     struct jit_block *from, *to; /* to: NULL if not linked */
     struct jit_link *next;       /* of those that lead to `to` */
+    bool flags_dead;             /* `from` relies on `to` not to need the flags */
     int64_t offset;              /* target - code_base */
     uint8_t *patch;              /* rel32 */
     uint64_t cold;               /* where it leads if not linked */
@@ -130,6 +133,7 @@ struct jit_block {
     uint16_t count;
     uint8_t level; /* enum fpu_level */
     bool x87;
+    bool needs_flags; /* at its start */
     bool dead;
 };
 
@@ -189,6 +193,8 @@ struct cold {
     uint8_t *from; /* rel32 that leads here */
     struct jit_site *site;
     struct jit_link *link;
+    enum { COLD_PLAIN, COLD_SECOND, COLD_LEAVE } kind; /* the others: of an indirect jump */
+    int32_t sp_move; /* added to SP once its target is known to be one */
 };
 
 struct translation {
@@ -225,6 +231,10 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b);
 struct jit_site *site_new(struct translation *t);
 void cold_add(struct translation *t, uint8_t *from, struct jit_site *site,
               struct jit_link *link);
+/* For an indirect jump to T2: looks into the second slot of the pair at T1, or leaves at once. */
+void cold_add_jump(struct translation *t, uint8_t *from, struct jit_site *site, bool second,
+                   int32_t sp_move);
+void gen_move_sp(struct translation *t, int32_t by);
 /* Before code that destroys EFLAGS: saves what instruction `at` and those behind it need. */
 void flags_preserve(struct translation *t);
 /* Before code that reads EFLAGS. */
@@ -275,6 +285,7 @@ void gen_fpu_save(struct as *a, struct jit *jit); /* if anything is loaded; chan
 /* cache.c */
 void *arena_take(struct jit *jit, size_t bytes); /* NULL: full */
 void jit_flush(struct jit *jit);
+void jit_drop(struct jit *jit, struct jit_block *jb);
 void jit_link_to(struct jit *jit, struct jit_link *link, struct jit_block *to);
 struct set_tables *set_tables(struct jit *jit, enum slot_set set); /* the current ones */
 void jumps_clear(struct set_tables *t);

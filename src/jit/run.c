@@ -56,7 +56,38 @@ static bool x87_allowed(const struct vcpu *c)
 
 /* ---- one instruction in C ---- */
 
-static uint64_t serve_site(struct jit_site *site)
+/* The instruction of a site, bound; kept for the next time if there is room. */
+static struct insn *site_insn(struct jit_site *site, struct insn pair[2])
+{
+    if (site->insn)
+        return site->insn;
+    const struct block *b = site->block->block;
+    const struct insn *known = &b->insns[site->index];
+    struct insn *insn = arena_take(site->block->jit, 2 * sizeof(*insn));
+    if (!insn)
+        insn = pair;
+    else
+        site->insn = insn;
+    decode_insn(&insn[0], known->bytes, known->length, 16u << (b->mode & MODE_CODE_MASK));
+    insn_bind(site->block->jit->c, &insn[0]);
+    insn[1].length = 0;
+    insn[1].exec = insn_end;
+    return insn;
+}
+
+/* The operand's slot was the wrong one too often: it goes by the table of pages from now on. */
+static void change_to_pages(struct jit_site *site)
+{
+    struct jit_block *b = site->block;
+    site->patience = PATIENCE;
+    enum slot_set set = slots_of(b->mode);
+    if (b->dead || site->slot == &b->jit->slots[set][site->write][SLOT_STACK])
+        return;
+    b->block->paged |= BIT64(site->index);
+    jit_drop(b->jit, b);
+}
+
+static uint64_t serve_site(struct jit_site *site, struct insn *insn)
 {
     struct jit_block *b = site->block;
     struct jit *jit = b->jit;
@@ -66,7 +97,7 @@ static uint64_t serve_site(struct jit_site *site)
     flags_from_code(jit);
     c->rip = (jit->code_base + site->next) & rip_mask(c);
     c->instructions -= rest;
-    enum weir_stop stop = site->insn[0].exec(c, site->insn);
+    enum weir_stop stop = insn->exec(c, insn);
     bool goes_on = generation == jit->generation && !b->dead && c->mode == b->mode &&
                    !c->shadow && !c->pending_dr6 && c->insn_limit >= c->instructions + rest;
     jit->allowed = level_allowed(c);
@@ -79,7 +110,7 @@ static uint64_t serve_site(struct jit_site *site)
         flags_to_code(jit);
         return site->resume;
     }
-    jit->stop = interp_settle(c, &site->insn[0], stop == STOP_NEXT ? STOP_BOUNDARY : stop);
+    jit->stop = interp_settle(c, insn, stop == STOP_NEXT ? STOP_BOUNDARY : stop);
     jit->site_stopped = true;
     return 0;
 }
@@ -87,16 +118,19 @@ static uint64_t serve_site(struct jit_site *site)
 uint64_t jit_serve_site(struct jit_site *site)
 {
     struct jit_stats *s = &site->block->jit->stats;
+    struct insn pair[2], *insn = site_insn(site, pair);
+    if (site->slot && site->patience == 0)
+        change_to_pages(site);
     if (site->whole) {
         s->calls_operation++;
-        s->operations[site->insn[0].op]++;
+        s->operations[insn->op]++;
     } else if (site->slot || site->paged) {
         s->calls_memory++;
     } else {
         s->calls_condition++;
     }
     uint64_t began = stats_begin(s->calls++);
-    uint64_t where = serve_site(site);
+    uint64_t where = serve_site(site, insn);
     stats_end(began, &s->call_ticks, &s->calls_timed);
     return where;
 }

@@ -28,10 +28,7 @@ struct jit_site *site_new(struct translation *t)
     s->block = t->out;
     s->index = (uint16_t)t->at;
     s->next = (uint16_t)t->offset;
-    s->insn[0] = t->insns[t->at];
-    /* The copy of the bytes that the block keeps. */
-    insn_bind(t->c, &s->insn[0]);
-    s->insn[1].exec = insn_end;
+    s->patience = PATIENCE;
     return s;
 }
 
@@ -42,7 +39,17 @@ void cold_add(struct translation *t, uint8_t *from, struct jit_site *site,
         t->failed = true;
         return;
     }
-    t->cold[t->colds++] = (struct cold){from, site, link};
+    t->cold[t->colds++] = (struct cold){.from = from, .site = site, .link = link};
+}
+
+void cold_add_jump(struct translation *t, uint8_t *from, struct jit_site *site, bool second,
+                   int32_t sp_move)
+{
+    cold_add(t, from, site, NULL);
+    if (t->failed)
+        return;
+    t->cold[t->colds - 1].kind = second ? COLD_SECOND : COLD_LEAVE;
+    t->cold[t->colds - 1].sp_move = sp_move;
 }
 
 /* ---- flags ---- */
@@ -171,11 +178,43 @@ static bool gen_insn(struct translation *t)
 
 /* ---- cold code ---- */
 
+/* See cold_add_jump. A target that is not canonical faults before anything changes. */
+static void gen_cold_jump(struct translation *t, const struct cold *k)
+{
+    struct as *a = &t->as;
+    uint8_t *no = NULL;
+    if (k->kind == COLD_SECOND) {
+        as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 16), 0);
+        no = as_jcc(a, CC_NE);
+        if (k->sp_move)
+            gen_move_sp(t, k->sp_move);
+        as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
+        as_store(a, rm_near(&t->jit->code_base), T2);
+        as_op(a, OPC(0, 0xff), 4, rm_mem(T1, 24), 0);
+        as_patch(a, no, as_here(a));
+    }
+    as_store(a, rm_reg(T1), T2);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 7, rm_reg(T1), 47, 1);
+    as_op_imm(a, OPC(0, 0x83) | OP_W, 0, rm_reg(T1), 1, 1);
+    as_op_imm(a, OPC(0, 0x83) | OP_W, 7, rm_reg(T1), 1, 1);
+    uint8_t *faults = as_jcc(a, CC_A);
+    if (k->sp_move)
+        gen_move_sp(t, k->sp_move);
+    as_jmp_to(a, t->jit->exit_indirect);
+    as_patch(a, faults, as_here(a));
+    as_lea(a, T2, rm_near(k->site));
+    as_jmp_to(a, t->jit->site_call);
+}
+
 static void gen_cold(struct translation *t, const struct cold *k)
 {
     struct as *a = &t->as;
     const struct jit *jit = t->jit;
     as_patch(a, k->from, as_here(a));
+    if (k->kind != COLD_PLAIN) {
+        gen_cold_jump(t, k);
+        return;
+    }
     if (k->link && k->link->back) {
         as_lea(a, T2, rm_near(k->link));
         as_jmp_to(a, jit->fpu_need[t->x87][t->level]);
@@ -341,6 +380,7 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     out->level = (uint8_t)t.level;
     out->x87 = t.x87;
     find_live(&t);
+    out->needs_flags = jit->limited || t.live[0];
     t.at = 0;
     gen_entries(&t);
     t.offset = (unsigned)(b->gpa & 0xfff);

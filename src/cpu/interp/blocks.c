@@ -391,6 +391,7 @@ static void block_set(struct vcpu *c, struct block *b, uint64_t linear, uint64_t
     b->host = NULL;
     b->heat = 0;
     b->native = NULL;
+    b->paged = 0;
 }
 
 /* How many bytes of code there are from rip to the segment's end, at most `max`. */
@@ -541,6 +542,14 @@ struct block *blocks_lookup(struct vcpu *c, uint64_t linear)
                e->execute == (linear & ~0xfffull) && (uintptr_t)b->host == linear + e->addend))
         return b;
     return blocks_at(c, linear);
+}
+
+void *blocks_native(struct vcpu *c, uint64_t gpa, uint32_t mode)
+{
+    for (struct block *b = *hash_slot(c->blocks, gpa, mode); b; b = b->hash_next)
+        if (b->gpa == gpa && b->mode == mode && b->gpa2 == NO_PAGE)
+            return b->native;
+    return NULL;
 }
 
 /* ---- dropping ---- */

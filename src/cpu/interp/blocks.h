@@ -29,6 +29,7 @@ struct block {
     uint16_t bytes;
     uint16_t count;
     uint16_t heat; /* how often it was interpreted, up to when it is translated */
+    uint64_t paged; /* jit: instructions whose operands touch ever other pages */
     void *native;  /* its translation (jit), NULL */
     _Alignas(64) struct insn insns[]; /* count of them, and an end mark */
 };
@@ -71,6 +72,9 @@ struct block *blocks_at(struct vcpu *c, uint64_t linear);
 
 /* Like blocks_at, but asks the jump cache first. */
 struct block *blocks_lookup(struct vcpu *c, uint64_t linear);
+
+/* The translation of the block at this physical address in this mode, or NULL. */
+void *blocks_native(struct vcpu *c, uint64_t gpa, uint32_t mode);
 
 /* Makes the fast loop stop behind the current instruction. */
 void blocks_leave(struct vcpu *c);

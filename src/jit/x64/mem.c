@@ -143,14 +143,13 @@ void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bo
     flags_preserve(t);
     gen_effective(t, i, T1);
     apply_segment(t, i->seg, bytes, write);
-    bool fixed = (i->base == REG_RIP || i->base == REG_NONE) && i->index == REG_NONE;
     bool frame = i->base == RSP || (i->base == RBP && i->addrsize == 2);
     if (frame && i->seg == SEG_SS)
         check(t, &t->jit->slots[t->set][write][SLOT_STACK], bytes, write);
-    else if (fixed)
-        check(t, slot_take(t, write), bytes, write);
-    else
+    else if (t->block->paged >> t->at & 1)
         check_paged(t, bytes, write);
+    else
+        check(t, slot_take(t, write), bytes, write);
 }
 
 void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write)

@@ -174,6 +174,9 @@ static void emit_save_three(struct as *a, struct jit *jit)
 static void emit_slot_miss(struct as *a, struct jit *jit, unsigned set, bool write)
 {
     jit->slot_miss[set][write] = begin(a);
+    as_op_imm(a, OPC(0, 0x83) | OP_66, 5, rm_mem(T2, offsetof(struct jit_site, patience)), 1,
+              1);
+    as_patch(a, as_jcc(a, CC_E), jit->site_call);
     emit_save_three(a, jit);
     as_load(a, H_RCX, rm_mem(T2, offsetof(struct jit_site, slot)));
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(H_RCX, 0), 0);
