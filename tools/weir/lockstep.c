@@ -55,6 +55,16 @@ static bool equip(struct tool *t, bool shown)
     return setup_devices(t);
 }
 
+/* The translator's own items are the engine's under test, all others the reference's. */
+static uint32_t log_items(const struct tool *t, unsigned which)
+{
+    uint32_t all = t->options.log_items;
+    uint32_t code = all & (WEIR_LOG_OP | WEIR_LOG_OUT_ASM | WEIR_LOG_OUT_BYTES);
+    if (code)
+        code |= all & WEIR_LOG_IN_ASM;
+    return which ? code : all & ~code;
+}
+
 static int make(void *ctx, unsigned which, bool again, weir **out)
 {
     struct tool *t = ctx;
@@ -67,7 +77,7 @@ static int make(void *ctx, unsigned which, bool again, weir **out)
         return rc;
     t->vm = *out; /* the machine that setup.c works on */
     bool good = (!which || setup_translator(t)) && equip(t, which == 0 && !again) &&
-                (again || which || setup_log(t));
+                (again || setup_log(t, log_items(t, which)));
     t->vm = NULL;
     tool_forget_drives(t);
     return good ? 0 : -WEIR_EINVAL;

@@ -11,7 +11,7 @@ static const struct { const char *name; uint32_t bits; const char *help; } log_t
 #define X(name, bit, text, help) {text, 1u << bit, help},
     WEIR_LOG_ITEMS(X)
 #undef X
-    {"nochain", 0, "accepted: every block is entered from the main loop, none is chained"},
+    {"nochain", 0, "accepted: exec and cpu show everything anyhow"},
 };
 // clang-format on
 

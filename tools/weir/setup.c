@@ -168,17 +168,17 @@ static bool add_devices(struct tool *t)
     return true;
 }
 
-bool setup_log(struct tool *t)
+bool setup_log(struct tool *t, uint32_t items)
 {
     char error[512];
     struct options *o = &t->options;
-    if (o->log_file) {
+    if (o->log_file && !t->log_path) {
         free(t->log_path);
         t->log_path = strdup(o->log_file);
     }
-    if (o->log_items && !tool_log_open(t, NULL, error, sizeof(error)))
+    if (items && !t->log_file && !tool_log_open(t, NULL, error, sizeof(error)))
         return complain("-D", error);
-    weir_log_set(t->vm, o->log_items);
+    weir_log_set(t->vm, items);
     if (!o->log_range_count)
         return true;
     return checked(
@@ -241,7 +241,7 @@ static bool equip(struct tool *t)
     struct options *o = &t->options;
     weir_on_machine_event(t->vm, on_event, t);
     weir_set_reset_exits(t->vm, o->no_reboot);
-    if (!setup_log(t) || !setup_translator(t) || !setup_parts(t))
+    if (!setup_log(t, o->log_items) || !setup_translator(t) || !setup_parts(t))
         return false;
     for (struct chardev *def = o->chardevs; def; def = def->next)
         if (!open_chardev(t, def))

@@ -13,7 +13,7 @@ bool setup_vm(struct tool *t);
  * starting the machine; the log's file, items and filter. */
 bool setup_parts(struct tool *t);
 bool setup_devices(struct tool *t);
-bool setup_log(struct tool *t);
+bool setup_log(struct tool *t, uint32_t items);
 /* -singlestep, -perfmap, -jitdump. */
 bool setup_translator(struct tool *t);
 

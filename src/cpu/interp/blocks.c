@@ -337,7 +337,8 @@ bool block_ends_at(const struct insn *i)
 static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigned available)
 {
     unsigned at = 0, bits = code_bits(c);
-    bool one = c->mode & (MODE_TF | MODE_DEBUG) || c->one_insn;
+    bool one =
+        c->mode & (MODE_TF | MODE_DEBUG) || __atomic_load_n(&c->one_insn, __ATOMIC_RELAXED);
     unsigned max = one ? 1 : BLOCK_INSNS;
     b->count = 0;
     while (b->count < max) {
