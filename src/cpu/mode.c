@@ -36,7 +36,7 @@ static void seg_cache_fill(struct vcpu *c, unsigned seg)
     }
 }
 
-void seg_cache_update(struct vcpu *c, unsigned seg)
+static void seg_cache_renew(struct vcpu *c, unsigned seg)
 {
     struct segment_cache *cache = &c->segc[seg];
     seg_cache_fill(c, seg);
@@ -58,6 +58,12 @@ static uint32_t flat_mode(const struct vcpu *c)
         cpu_is_64bit(c) || (is_flat(c, SEG_CS, ACCESS_EXECUTE) && is_flat(c, SEG_SS, data) &&
                             is_flat(c, SEG_DS, data) && is_flat(c, SEG_ES, data));
     return flat ? MODE_FLAT : 0;
+}
+
+void seg_cache_update(struct vcpu *c, unsigned seg)
+{
+    seg_cache_renew(c, seg);
+    c->mode = (c->mode & ~(uint32_t)MODE_FLAT) | flat_mode(c);
 }
 
 void cpu_mode_update(struct vcpu *c)
@@ -93,7 +99,7 @@ void cpu_mode_update(struct vcpu *c)
     c->mode = mode;
     c->linear_mask = cpu_is_64bit(c) ? ~0ull : 0xffffffffull;
     for (unsigned seg = SEG_ES; seg <= SEG_GS; seg++)
-        seg_cache_update(c, seg);
+        seg_cache_renew(c, seg);
     c->mode |= flat_mode(c);
     tlb_select(c);
 }

@@ -1,96 +1,135 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gen_string.c - MOVS and STOS, alone or with REP, as the host's own instruction on a piece that
- * lies within one page on each side. Everything else (more than a page, a direction backwards,
- * segments) is the interpreter's.
+ * gen_string.c - MOVS, STOS and LODS; the first two, alone or with REP, as the host's own
+ * instruction on a piece that lies within one page on each side. Everything else (more than a
+ * page, a direction backwards, the end of a segment) is the interpreter's.
  */
 #include "jit/internal.h"
 
 #include "cpu/x86.h"
-
-/* After T1 = host address: leaves for C if count * size bytes from there leave the page. */
-static void check_room(struct translation *t, unsigned shift)
-{
-    struct as *a = &t->as;
-    as_op(a, OPC(0, 0x8b), T2, rm_reg(T1), 0);
-    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), 0xfff, 4);
-    as_lea(a, T2, rm_sib(T2, H_RCX, shift, 0));
-    as_op_imm(a, OPC(0, 0x81), 7, rm_reg(T2), 4096, 4);
-    gen_bail(t, CC_A);
-}
-
-static bool plain(const struct translation *t, const struct insn *i)
-{
-    unsigned natural = i->code_bits == 64 ? 8 : 4;
-    if (i->addrsize != natural || !(t->out->mode & MODE_FLAT) || i->prefixes & PFX_REPNE)
-        return false;
-    return i->seg != SEG_FS && i->seg != SEG_GS && i->seg != SEG_CS;
-}
-
-static void emit_string(struct as *a, const struct insn *i, unsigned opcode)
-{
-    if (i->prefixes & PFX_REP)
-        as8(a, 0xf3);
-    if (i->opsize == 2)
-        as8(a, 0x66);
-    if (i->opsize == 8)
-        as8(a, 0x48);
-    as8(a, opcode | (i->opsize > 1));
-}
 
 static unsigned log2_of(unsigned size)
 {
     return size == 8 ? 3 : size == 4 ? 2 : size == 2 ? 1 : 0;
 }
 
-/* What is the same at the start: direction, count. Returns a jump over all if the count is 0. */
+static bool plain(const struct insn *i)
+{
+    return (i->code_bits != 64 || i->addrsize == 8) && !(i->prefixes & PFX_REPNE);
+}
+
+/* What is the same at the start: direction; with REP, save[3] = bytes to do. Returns a jump
+ * over all if there are none. */
 static uint8_t *begin_string(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
+    unsigned shift = log2_of(i->opsize);
     flags_preserve(t);
     as_op_imm(a, OPC(0, 0xf7), 0, rm_near(&t->c->rflags_rest), FLAG_DF, 4);
     gen_bail(t, CC_NE);
     if (!(i->prefixes & PFX_REP))
         return NULL;
-    as_op_imm(a, OPC(0, 0x81) | OP_W, 7, rm_reg(H_RCX), 4096u >> log2_of(i->opsize), 4);
+    if (i->addrsize == 2)
+        as_op(a, OPC(1, 0xb7), T2, rm_reg(H_RCX), 0);
+    else
+        as_store(a, rm_reg(T2), H_RCX);
+    as_op_imm(a, OPC(0, 0x81) | OP_W, 7, rm_reg(T2), 4096u >> shift, 4);
     gen_bail(t, CC_A);
-    as_op(a, OPC(0, 0x85) | OP_W, H_RCX, rm_reg(H_RCX), 0);
+    as_op_imm(a, OPC(0, 0xc1), 4, rm_reg(T2), shift, 1);
+    as_store(a, rm_near(&t->jit->save[3]), T2);
+    as_op(a, OPC(0, 0x85), T2, rm_reg(T2), 0);
     return as_jcc(a, CC_E);
 }
 
-/* reg += what it was moved on the host from `before`. */
-static void advance(struct translation *t, unsigned reg, const void *host_before,
-                    const void *guest_before)
+/* save[3] bytes from T1 in the segment must not pass its end, nor the offset wrap. */
+static void check_end(struct translation *t, const struct insn *i, unsigned seg, bool write)
+{
+    struct as *a = &t->as;
+    as_lea(a, T2, rm_mem(T1, -1));
+    as_op(a, OPC(0, 0x03) | OP_W, T2, rm_near(&t->jit->save[3]), 0);
+    as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_near(&t->c->segc[seg].last[write]), 0);
+    gen_bail(t, CC_G);
+    if (i->addrsize == 2) {
+        as_op_imm(a, OPC(0, 0x81), 7, rm_reg(T2), 0xffff, 4);
+        gen_bail(t, CC_A);
+    }
+}
+
+/* T1 = host address of the first element at seg:reg; with REP all are in its page. */
+static void gen_operand(struct translation *t, const struct insn *i, unsigned seg, unsigned reg,
+                        bool write)
+{
+    struct as *a = &t->as;
+    bool repeated = i->prefixes & PFX_REP;
+    if (i->addrsize == 8)
+        as_store(a, rm_reg(T1), reg);
+    else
+        as_op(a, i->addrsize == 2 ? OPC(1, 0xb7) : OPC(0, 0x8b), T1, rm_reg(reg), 0);
+    if (repeated && i->code_bits != 64)
+        check_end(t, i, seg, write);
+    gen_check(t, seg, i->opsize, write);
+    if (!repeated)
+        return;
+    as_op(a, OPC(0, 0x8b), T2, rm_reg(T1), 0);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), 0xfff, 4);
+    as_op(a, OPC(0, 0x03), T2, rm_near(&t->jit->save[3]), 0);
+    as_op_imm(a, OPC(0, 0x81), 7, rm_reg(T2), 4096, 4);
+    gen_bail(t, CC_A);
+}
+
+static void emit_string(struct translation *t, const struct insn *i, unsigned opcode)
+{
+    struct as *a = &t->as;
+    bool repeated = i->prefixes & PFX_REP, narrow = repeated && i->addrsize == 2;
+    if (narrow) {
+        as_store(a, rm_near(&t->jit->save[2]), H_RCX);
+        as_op(a, OPC(1, 0xb7), H_RCX, rm_reg(H_RCX), 0);
+    }
+    if (repeated)
+        as8(a, 0xf3);
+    if (i->opsize == 2)
+        as8(a, 0x66);
+    if (i->opsize == 8)
+        as8(a, 0x48);
+    as8(a, opcode | (i->opsize > 1));
+    if (narrow) {
+        as_load(a, H_RCX, rm_near(&t->jit->save[2]));
+        as_op_imm(a, OPC(0, 0xc7) | OP_66, 0, rm_reg(H_RCX), 0, 2);
+    }
+}
+
+/* reg = guest_before + what it was moved on the host from host_before. */
+static void advance(struct translation *t, const struct insn *i, unsigned reg,
+                    const void *host_before, const void *guest_before)
 {
     struct as *a = &t->as;
     as_op(a, OPC(0, 0x2b) | OP_W, reg, rm_near(host_before), 0);
-    as_op(a, OPC(0, 0x03) | (t->insns[t->at].code_bits == 64 ? OP_W : 0), reg,
-          rm_near(guest_before), 0);
+    if (i->addrsize != 2) {
+        as_op(a, OPC(0, 0x03) | (i->addrsize == 8 ? OP_W : 0), reg, rm_near(guest_before), 0);
+        return;
+    }
+    as_store(a, rm_reg(T1), reg);
+    as_load(a, reg, rm_near(guest_before));
+    as_op(a, OPC(0, 0x03), T1, rm_reg(reg), 0);
+    as_store_n(a, rm_reg(reg), T1, 2);
 }
 
 static bool gen_movs(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
     struct jit *jit = t->jit;
-    unsigned shift = log2_of(i->opsize);
     uint8_t *none = begin_string(t, i);
-    as_store(a, rm_reg(T1), H_RSI);
-    gen_check(t, i->seg, i->opsize, false);
-    if (none)
-        check_room(t, shift);
+    gen_operand(t, i, i->seg, H_RSI, false);
     as_store(a, rm_near(&jit->tmp), T1);
-    as_store(a, rm_reg(T1), H_RDI);
-    gen_check(t, SEG_ES, i->opsize, true);
-    if (none)
-        check_room(t, shift);
+    gen_operand(t, i, SEG_ES, H_RDI, true);
     as_store(a, rm_near(&jit->tmp2), T1);
     as_store(a, rm_near(&jit->save[0]), H_RSI);
     as_store(a, rm_near(&jit->save[1]), H_RDI);
     as_load(a, H_RSI, rm_near(&jit->tmp));
     as_store(a, rm_reg(H_RDI), T1);
-    emit_string(a, i, 0xa4);
-    advance(t, H_RSI, &jit->tmp, &jit->save[0]);
-    advance(t, H_RDI, &jit->tmp2, &jit->save[1]);
+    emit_string(t, i, 0xa4);
+    advance(t, i, H_RSI, &jit->tmp, &jit->save[0]);
+    advance(t, i, H_RDI, &jit->tmp2, &jit->save[1]);
     if (none)
         as_patch(a, none, as_here(a));
     return true;
@@ -101,23 +140,49 @@ static bool gen_stos(struct translation *t, const struct insn *i)
     struct as *a = &t->as;
     struct jit *jit = t->jit;
     uint8_t *none = begin_string(t, i);
-    as_store(a, rm_reg(T1), H_RDI);
-    gen_check(t, SEG_ES, i->opsize, true);
-    if (none)
-        check_room(t, log2_of(i->opsize));
+    gen_operand(t, i, SEG_ES, H_RDI, true);
     as_store(a, rm_near(&jit->tmp2), T1);
     as_store(a, rm_near(&jit->save[1]), H_RDI);
     as_store(a, rm_reg(H_RDI), T1);
-    emit_string(a, i, 0xaa);
-    advance(t, H_RDI, &jit->tmp2, &jit->save[1]);
+    emit_string(t, i, 0xaa);
+    advance(t, i, H_RDI, &jit->tmp2, &jit->save[1]);
     if (none)
         as_patch(a, none, as_here(a));
     return true;
 }
 
+static bool gen_lods(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned wide = i->opsize == 8 ? OP_W : i->opsize == 2 ? OP_66 : 0;
+    if (i->prefixes & PFX_REP)
+        return false;
+    begin_string(t, i);
+    gen_operand(t, i, i->seg, H_RSI, false);
+    as_op(a, OPC(0, i->opsize == 1 ? 0x8a : 0x8b) | wide, H_RAX, rm_mem(T1, 0), 0);
+    if (i->addrsize == 8)
+        as_lea(a, H_RSI, rm_mem(H_RSI, i->opsize));
+    else if (i->addrsize == 4)
+        as_lea32(a, H_RSI, rm_mem(H_RSI, i->opsize));
+    else
+        as_lea32(a, T1, rm_mem(H_RSI, i->opsize));
+    if (i->addrsize == 2)
+        as_store_n(a, rm_reg(H_RSI), T1, 2);
+    return true;
+}
+
 bool gen_string(struct translation *t, const struct insn *i)
 {
-    if ((i->op != OP_MOVS && i->op != OP_STOS) || !plain(t, i))
+    if (!plain(i))
         return false;
-    return i->op == OP_MOVS ? gen_movs(t, i) : gen_stos(t, i);
+    switch (i->op) {
+    case OP_MOVS:
+        return gen_movs(t, i);
+    case OP_STOS:
+        return gen_stos(t, i);
+    case OP_LODS:
+        return gen_lods(t, i);
+    default:
+        return false;
+    }
 }

@@ -188,7 +188,7 @@ struct jit {
 
 enum flags_at { FLAGS_LIVE, FLAGS_SAVED, FLAGS_BOTH, FLAGS_DEAD };
 
-#define COLD_MAX (3 * BLOCK_INSNS + 8)
+#define COLD_MAX (12 * BLOCK_INSNS + 8) /* REP MOVS has the most */
 struct cold {
     uint8_t *from; /* rel32 that leads here */
     struct jit_site *site;

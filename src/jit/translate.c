@@ -14,7 +14,7 @@
 #include "jit/view.h"
 
 /* Room for the longest instruction sequence, beyond which translation gives up. */
-#define CODE_PER_INSN 512u
+#define CODE_PER_INSN 1024u
 
 /* ---- pieces ---- */
 
