@@ -127,7 +127,7 @@ void jumps_clear(struct set_tables *t)
 
 void jump_set(struct set_tables *t, uint64_t rip, uint64_t code)
 {
-    uint32_t index = ((uint32_t)rip ^ (uint32_t)rip >> 10) & (JUMP_SLOTS - 2);
+    uint32_t index = jump_index(rip, JUMP_SLOTS);
     t->jumps[index + 1] = t->jumps[index];
     t->jumps[index] = (struct jump_slot){rip, code};
     for (unsigned k = 0; k < 2; k++) { /* the instruction may go on in the next page */

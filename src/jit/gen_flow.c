@@ -17,11 +17,10 @@ static void gen_jump_slot(struct translation *t)
 {
     struct as *a = &t->as;
     const void *slots = t->pinned ? &t->jit->pinned.jumps : &t->jit->jumps[t->set];
+    unsigned pairs = (t->pinned ? PINNED_SLOTS : JUMP_SLOTS) / 2;
+    _Static_assert(2 * sizeof(struct jump_slot) == 32, "a pair for every 32 bytes of code");
     as_op(a, OPC(0, 0x89), T2, rm_reg(T1), 0);
-    as_op_imm(a, OPC(0, 0xc1), 5, rm_reg(T1), 10, 1);
-    as_op(a, OPC(0, 0x33), T1, rm_reg(T2), 0);
-    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), (t->pinned ? PINNED_SLOTS : JUMP_SLOTS) - 2, 4);
-    as_op_imm(a, OPC(0, 0xc1), 4, rm_reg(T1), 4, 1);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), (pairs - 1) * 32, 4);
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(slots), 0);
 }
 
@@ -469,6 +468,73 @@ static bool gen_call_indirect(struct translation *t, const struct insn *i)
     gen_move_sp(t, -(int32_t)bytes);
     as_load(a, T2, rm_near(&t->jit->tmp));
     gen_indirect(t);
+    return true;
+}
+
+/* ---- runs of PUSH and POP ---- */
+
+#define RUN_MAX 16u
+
+/* A PUSH or POP (op) of a general register other than rSP, as wide as the stack. */
+static bool in_run(const struct translation *t, unsigned n, unsigned op)
+{
+    const struct insn *i = &t->insns[n];
+    unsigned kind = n < t->count ? insn_row(i)->operands[0].kind : KIND_NONE;
+    return n < t->count && i->op == op && i->opsize == (is_wide(t) ? 8 : 4) && !i->mem &&
+           (kind == KIND_Z ? i->reg : i->rm) != RSP && kind != KIND_I;
+}
+
+static void gen_run_move(struct translation *t, const struct insn *i, int32_t at)
+{
+    struct as *a = &t->as;
+    unsigned w = is_wide(t) ? OP_W : 0;
+    unsigned guest = insn_row(i)->operands[0].kind == KIND_Z ? i->reg : i->rm;
+    unsigned reg = host_reg(guest);
+    bool spilled = reg == SPILLED, pop = i->op == OP_POP;
+    if (spilled && !pop)
+        as_load(a, T2, guest_home(t, guest));
+    as_op(a, OPC(0, pop ? 0x8b : 0x89) | w, spilled ? T2 : reg, rm_mem(T1, at), 0);
+    if (spilled && pop)
+        as_store(a, guest_home(t, guest), T2);
+}
+
+bool gen_stack_run(struct translation *t, bool *ended)
+{
+    struct as *a = &t->as;
+    unsigned op = t->insns[t->at].op, n = 0, bytes = is_wide(t) ? 8 : 4, colds = t->colds;
+    if (t->pinned || (op != OP_PUSH && op != OP_POP))
+        return false;
+    while (n < RUN_MAX && in_run(t, t->at + n, op))
+        n++;
+    const struct insn *ret = &t->insns[t->at + n];
+    bool returns =
+        op == OP_POP && t->at + n < t->count && ret->op == OP_RET && ret->opsize == bytes;
+    unsigned words = n + returns;
+    if (words < 2 || stack_mode(t) != (is_wide(t) ? MODE_STACK64 : MODE_STACK32))
+        return false;
+    int32_t size = (int32_t)(words * bytes);
+    gen_stack_address(t, op == OP_PUSH ? -size : 0, (unsigned)size, op == OP_PUSH);
+    for (unsigned k = colds; k < t->colds; k++)
+        t->cold[k].site->alone = true; /* C does the first, and comes back to the second */
+    for (unsigned k = 0; k < n; k++) {
+        plan(t, PLAN_MAKE, 0);
+        gen_run_move(t, &t->insns[t->at + k],
+                     (int32_t)((op == OP_PUSH ? n - 1 - k : k) * bytes));
+    }
+    if (returns)
+        as_op(a, OPC(0, 0x8b) | (bytes == 8 ? OP_W : 0), T2, rm_mem(T1, (int32_t)(n * bytes)),
+              0);
+    for (unsigned k = 1; k < words; k++)
+        t->offset += t->insns[t->at + k].length;
+    t->at += words - 1;
+    *ended = returns;
+    if (returns) { /* should it fault, the POPs are done */
+        gen_move_sp(t, (int32_t)(n * bytes));
+        gen_indirect_checked(t,
+                             (int32_t)(bytes + (ret->opcode == 0xc2 ? (uint16_t)ret->imm : 0)));
+    } else {
+        gen_move_sp(t, op == OP_PUSH ? -size : size);
+    }
     return true;
 }
 

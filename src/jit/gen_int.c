@@ -104,7 +104,8 @@ static void reg_put(struct translation *t, const struct insn *i, const struct pa
 
 static void before_op(struct translation *t)
 {
-    if (op_table[t->insns[t->at].op].flags_read || flags_partial(t))
+    const struct op_info *o = &op_table[t->insns[t->at].op];
+    if (o->flags_read || ((o->flags_written | o->flags_undefined) && flags_partial(t)))
         flags_require(t);
 }
 

@@ -52,7 +52,7 @@ struct jump_slot {
     uint64_t rip;
     uint64_t code;
 };
-#define JUMP_SLOTS 4096u
+#define JUMP_SLOTS 8192u
 #define JUMP_PAGES 4096u
 #define JUMP_EMPTY 0x7a3fc1d2e5b96001ull
 
@@ -100,6 +100,7 @@ struct jit_site {
     uint16_t next;     /* offset in the page of the one behind it */
     uint8_t last_byte; /* of the access: size - 1 */
     bool write;
+    bool alone;        /* the instructions behind it are done with it: C leaves when it is */
     bool whole;        /* there is no fast path */
     uint16_t patience; /* misses of `slot` before the operand goes by `pages` */
     struct insn *insn; /* bound, and an end; NULL until C is called */
@@ -248,6 +249,9 @@ void gen_call(struct translation *t);
 bool gen_integer(struct translation *t, const struct insn *i);
 /* gen_flow.c: false likewise; *ended: control does not reach what follows. */
 bool gen_flow(struct translation *t, const struct insn *i, bool *ended);
+/* Several PUSHes or POPs (and a RET) in a row with one check of memory. False: there are none,
+ * or one; *ended as above. */
+bool gen_stack_run(struct translation *t, bool *ended);
 /* Leaves for the instruction at `offset` from code_base. */
 void gen_jump(struct translation *t, int64_t offset);
 
@@ -312,6 +316,12 @@ void pinned_forget(struct jit *jit, uint64_t code);
 uint64_t jit_serve_site(struct jit_site *site);
 /* Whether there is code for such blocks at all. */
 bool jit_translatable(const struct block *b);
+
+/* First slot of the pair for `rip`; gen_flow.c computes the same. */
+static inline uint32_t jump_index(uint64_t rip, uint32_t slots)
+{
+    return (uint32_t)(rip / 32) * 2 % slots;
+}
 
 /* ---- registers ---- */
 

@@ -53,7 +53,7 @@ void pinned_enter(struct jit *jit)
 
 void pinned_jump_set(struct jit *jit, uint64_t rip, uint64_t code)
 {
-    uint32_t index = ((uint32_t)rip ^ (uint32_t)rip >> 10) & (PINNED_SLOTS - 2);
+    uint32_t index = jump_index(rip, PINNED_SLOTS);
     pinned_enter(jit);
     jit->pinned.slots[index + 1] = jit->pinned.slots[index];
     jit->pinned.slots[index] = (struct jump_slot){rip | jit->pinned.key, code};

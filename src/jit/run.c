@@ -98,8 +98,9 @@ static uint64_t serve_site(struct jit_site *site, struct insn *insn)
     c->rip = (jit->code_base + site->next) & rip_mask(c);
     c->instructions -= rest;
     enum weir_stop stop = insn->exec(c, insn);
-    bool goes_on = generation == jit->generation && !b->dead && c->mode == b->mode &&
-                   !c->shadow && !c->pending_dr6 && c->insn_limit >= c->instructions + rest;
+    bool goes_on = !site->alone && generation == jit->generation && !b->dead &&
+                   c->mode == b->mode && !c->shadow && !c->pending_dr6 &&
+                   c->insn_limit >= c->instructions + rest;
     jit->allowed = level_allowed(c);
     jit->want = b->level;
     jit->x87_allowed = x87_allowed(c);

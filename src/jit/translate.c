@@ -102,6 +102,9 @@ static bool always_writes(const struct insn *i)
             return true;
         return kind == KIND_I && i->imm & (i->opsize == 8 ? 63 : 31);
     }
+    case OP_DIV:
+    case OP_IDIV: /* they may fault instead */
+        return false;
     default:
         return !(insn_row(i)->attrs & ATTR_REP);
     }
@@ -387,7 +390,9 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     bool ended = false;
     for (t.at = 0; t.at < t.count && !t.failed; t.at++) {
         t.offset += t.insns[t.at].length;
-        ended = gen_insn(&t);
+        ended = false;
+        if (!gen_stack_run(&t, &ended))
+            ended = gen_insn(&t);
     }
     if (!ended)
         gen_jump(&t, t.offset);
