@@ -40,7 +40,8 @@ struct page_slot {
 };
 #define SLOTS      512u
 #define PATIENCE   1000u
-#define SLOT_STACK 0u /* shared by all operands with base RSP */
+#define MISS_TICKS 100u /* apart or more, a miss costs less than the other way would */
+#define SLOT_STACK 0u   /* shared by all operands with base RSP */
 /* The same by page number, for operands whose pages vary. */
 #define PAGE_SLOTS 1024u
 /* No page has this (non-canonical) address; should a guest use it, it finds `dummy`. */
@@ -102,6 +103,7 @@ struct jit_site {
     bool write;
     bool alone;        /* the instructions behind it are done with it: C leaves when it is */
     bool whole;        /* there is no fast path */
+    uint64_t since;    /* time stamp counter when `patience` was last full */
     uint16_t patience; /* misses of `slot` before the operand goes by `pages` */
     struct insn *insn; /* bound, and an end; NULL until C is called */
 };

@@ -79,9 +79,12 @@ static struct insn *site_insn(struct jit_site *site, struct insn pair[2])
 static void change_to_pages(struct jit_site *site)
 {
     struct jit_block *b = site->block;
+    uint64_t now = __builtin_ia32_rdtsc(), took = now - site->since;
     site->patience = PATIENCE;
+    site->since = now;
     enum slot_set set = slots_of(b->mode);
-    if (b->dead || site->slot == &b->jit->slots[set][site->write][SLOT_STACK])
+    if (b->dead || took > PATIENCE * MISS_TICKS ||
+        site->slot == &b->jit->slots[set][site->write][SLOT_STACK])
         return;
     b->block->paged |= BIT64(site->index);
     jit_drop(b->jit, b);
