@@ -254,9 +254,13 @@ bool gen_flow(struct translation *t, const struct insn *i, bool *ended);
 /* Several PUSHes or POPs (and a RET) in a row with one check of memory. False: there are none,
  * or one; *ended as above. */
 bool gen_stack_run(struct translation *t, bool *ended);
+/* rSP += by, as wide as the stack; uses T1. */
+void gen_move_sp(struct translation *t, int32_t by);
 /* Leaves for the instruction at `offset` from code_base. */
 void gen_jump(struct translation *t, int64_t offset);
 
+/* gen_segment.c: loads of segment registers in real and virtual-8086 mode */
+bool gen_segment(struct translation *t, const struct insn *i);
 /* gen_string.c */
 bool gen_string(struct translation *t, const struct insn *i);
 /* gen_vector.c */

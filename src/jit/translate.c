@@ -169,7 +169,7 @@ static bool gen_insn(struct translation *t)
     plan(t, PLAN_INSN, t->live[t->at]);
     if (gen_flow(t, i, &ended))
         plan(t, PLAN_MAKE, 0);
-    else if (gen_string(t, i))
+    else if (gen_string(t, i) || gen_segment(t, i))
         plan(t, PLAN_MAKE, 0);
     else if (gen_integer(t, i) || gen_x87(t, i) || gen_vector(t, i))
         plan(t, PLAN_COPY, 0);
