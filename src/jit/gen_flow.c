@@ -516,17 +516,21 @@ bool gen_stack_run(struct translation *t, bool *ended)
     gen_stack_address(t, op == OP_PUSH ? -size : 0, (unsigned)size, op == OP_PUSH);
     for (unsigned k = colds; k < t->colds; k++)
         t->cold[k].site->alone = true; /* C does the first, and comes back to the second */
-    for (unsigned k = 0; k < n; k++) {
+    unsigned first = t->at;
+    for (unsigned k = 0; k < words; k++) {
+        t->at = first + k;
+        if (k)
+            plan(t, PLAN_INSN, t->live[t->at]);
         plan(t, PLAN_MAKE, 0);
-        gen_run_move(t, &t->insns[t->at + k],
-                     (int32_t)((op == OP_PUSH ? n - 1 - k : k) * bytes));
+        if (k < n)
+            gen_run_move(t, &t->insns[t->at],
+                         (int32_t)((op == OP_PUSH ? n - 1 - k : k) * bytes));
     }
     if (returns)
         as_op(a, OPC(0, 0x8b) | (bytes == 8 ? OP_W : 0), T2, rm_mem(T1, (int32_t)(n * bytes)),
               0);
     for (unsigned k = 1; k < words; k++)
-        t->offset += t->insns[t->at + k].length;
-    t->at += words - 1;
+        t->offset += t->insns[first + k].length;
     *ended = returns;
     if (returns) { /* should it fault, the POPs are done */
         gen_move_sp(t, (int32_t)(n * bytes));

@@ -166,10 +166,7 @@ static bool gen_insn(struct translation *t)
     const struct insn *i = &t->insns[t->at];
     unsigned colds = t->colds;
     bool ended = false;
-    plan(t, PLAN_INSN, t->live[t->at]);
-    if (gen_flow(t, i, &ended))
-        plan(t, PLAN_MAKE, 0);
-    else if (gen_string(t, i) || gen_segment(t, i))
+    if (gen_flow(t, i, &ended) || gen_string(t, i) || gen_segment(t, i))
         plan(t, PLAN_MAKE, 0);
     else if (gen_integer(t, i) || gen_x87(t, i) || gen_vector(t, i))
         plan(t, PLAN_COPY, 0);
@@ -391,6 +388,7 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     for (t.at = 0; t.at < t.count && !t.failed; t.at++) {
         t.offset += t.insns[t.at].length;
         ended = false;
+        plan(&t, PLAN_INSN, t.live[t.at]);
         if (!gen_stack_run(&t, &ended))
             ended = gen_insn(&t);
     }

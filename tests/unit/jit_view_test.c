@@ -199,6 +199,13 @@ static void plans(void **state)
     assert_int_equal(weir_translate_text(program, sizeof(program), 32, START, "asm", &c->text),
                      0);
     assert_int_equal(times(c->chars, "OUT: [size="), 2);
+    static const uint8_t frame[] = {0x55, 0x41, 0x54, 0x53, 0x48, 0x83,
+                                    0xec, 0x10, 0x5b, 0x41, 0x5c, 0xc3};
+    c = collect();
+    assert_int_equal(weir_translate_text(frame, sizeof(frame), 64, START, "plan", &c->text), 0);
+    assert_int_equal(times(c->chars, " ---- "), 7); /* although some are done together */
+    assert_int_equal(times(c->chars, " make PUSH\n"), 3);
+    assert_int_equal(times(c->chars, " make RET\n"), 1);
     c = collect();
     assert_int_equal(weir_translate_text(program, 0, 64, START, "asm", &c->text), 0);
     assert_int_equal(c->length, 0);
