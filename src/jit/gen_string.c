@@ -18,7 +18,7 @@ static bool plain(const struct insn *i)
     return (i->code_bits != 64 || i->addrsize == 8) && !(i->prefixes & PFX_REPNE);
 }
 
-/* What is the same at the start: direction; with REP, save[3] = bytes to do. Returns a jump
+/* What is the same at the start: direction; with REP, string_bytes = what is to do. Returns a jump
  * over all if there are none. */
 static uint8_t *begin_string(struct translation *t, const struct insn *i)
 {
@@ -36,17 +36,17 @@ static uint8_t *begin_string(struct translation *t, const struct insn *i)
     as_op_imm(a, OPC(0, 0x81) | OP_W, 7, rm_reg(T2), 4096u >> shift, 4);
     gen_bail(t, CC_A);
     as_op_imm(a, OPC(0, 0xc1), 4, rm_reg(T2), shift, 1);
-    as_store(a, rm_near(&t->jit->save[3]), T2);
+    as_store(a, rm_near(&t->jit->string_bytes), T2);
     as_op(a, OPC(0, 0x85), T2, rm_reg(T2), 0);
     return as_jcc(a, CC_E);
 }
 
-/* save[3] bytes from T1 in the segment must not pass its end, nor the offset wrap. */
+/* string_bytes from T1 in the segment must not pass its end, nor the offset wrap. */
 static void check_end(struct translation *t, const struct insn *i, unsigned seg, bool write)
 {
     struct as *a = &t->as;
     as_lea(a, T2, rm_mem(T1, -1));
-    as_op(a, OPC(0, 0x03) | OP_W, T2, rm_near(&t->jit->save[3]), 0);
+    as_op(a, OPC(0, 0x03) | OP_W, T2, rm_near(&t->jit->string_bytes), 0);
     as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_near(&t->c->segc[seg].last[write]), 0);
     gen_bail(t, CC_G);
     if (i->addrsize == 2) {
@@ -72,7 +72,7 @@ static void gen_operand(struct translation *t, const struct insn *i, unsigned se
         return;
     as_op(a, OPC(0, 0x8b), T2, rm_reg(T1), 0);
     as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), 0xfff, 4);
-    as_op(a, OPC(0, 0x03), T2, rm_near(&t->jit->save[3]), 0);
+    as_op(a, OPC(0, 0x03), T2, rm_near(&t->jit->string_bytes), 0);
     as_op_imm(a, OPC(0, 0x81), 7, rm_reg(T2), 4096, 4);
     gen_bail(t, CC_A);
 }
@@ -82,7 +82,7 @@ static void emit_string(struct translation *t, const struct insn *i, unsigned op
     struct as *a = &t->as;
     bool repeated = i->prefixes & PFX_REP, narrow = repeated && i->addrsize == 2;
     if (narrow) {
-        as_store(a, rm_near(&t->jit->save[2]), H_RCX);
+        as_store(a, rm_near(&t->jit->string_count), H_RCX);
         as_op(a, OPC(1, 0xb7), H_RCX, rm_reg(H_RCX), 0);
     }
     if (repeated)
@@ -93,7 +93,7 @@ static void emit_string(struct translation *t, const struct insn *i, unsigned op
         as8(a, 0x48);
     as8(a, opcode | (i->opsize > 1));
     if (narrow) {
-        as_load(a, H_RCX, rm_near(&t->jit->save[2]));
+        as_load(a, H_RCX, rm_near(&t->jit->string_count));
         as_op_imm(a, OPC(0, 0xc7) | OP_66, 0, rm_reg(H_RCX), 0, 2);
     }
 }

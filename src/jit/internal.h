@@ -144,7 +144,7 @@ struct jit {
     /* ---- used by translated code */
     uint64_t code_base;
     uint64_t flags_ax; /* AH of LAHF, AL of SETO */
-    uint64_t tmp, tmp2, save[4];
+    uint64_t tmp, tmp2, save[4], string_bytes, string_count;
     uint32_t host_mxcsr;
     uint8_t live,
         x87_live; /* enum fpu_level, and whether the x87 is: see x64/fpu.c; one word */
