@@ -40,21 +40,18 @@ static uint8_t *reserve_near(const void *anchor, size_t bytes)
     return NULL;
 }
 
+/* Twice the same memory. It has no file's name: perf then looks for names of its own. */
 static int map_code(struct jit *jit, uint8_t *where)
 {
-    int fd = memfd_create("weir-code", MFD_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    void *rw = MAP_FAILED, *rx = MAP_FAILED;
-    if (ftruncate(fd, (off_t)jit->code_bytes) == 0) {
-        rw = mmap(NULL, jit->code_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        rx = mmap(where, jit->code_bytes, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0);
-    }
-    close(fd);
-    if (rw != MAP_FAILED)
+    size_t bytes = jit->code_bytes;
+    void *rx = MAP_FAILED;
+    void *rw = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (rw != MAP_FAILED) {
         jit->code_rw = rw;
+        rx = mremap(rw, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, where);
+    }
     jit->code_rx = rx;
-    return rw == MAP_FAILED || rx == MAP_FAILED ? -1 : 0;
+    return rx == MAP_FAILED || mprotect(rx, bytes, PROT_READ | PROT_EXEC) < 0 ? -1 : 0;
 }
 
 void *arena_take(struct jit *jit, size_t bytes)
