@@ -95,7 +95,7 @@ WEIR_API int weir_screen_text(weir *vm, struct weir_text *out);
 
 /* ---- information ------------------------------------------------------------------------ */
 
-/* Topics of `info`: registers, status, mem, tlb, pic, lapic, ioapic, pci, block, mtree, roms,
+/* Topics of `info`: registers, status, mem, tlb, jit, pic, lapic, ioapic, pci, block, mtree, roms,
  * chardev, irq, qtree and one per device id/class that has an info callback. i = 0,1,..., NULL
  * at the end. `help` may be NULL. */
 WEIR_API const char *weir_info_topic(weir *vm, unsigned i, const char **help);
@@ -123,8 +123,9 @@ WEIR_API const char *weir_cpu_feature(unsigned i);
 
 /* ---- log ------------------------------------------------------------------------------- */
 
-/* Which items are logged, and the only linear addresses for in_asm, exec and cpu: pairs of
- * first and last address, count of pairs; 0 = all. The array is copied. */
+/* Which items are logged (the section PROLOGUE comes with the first OUT_ASM), and the only linear
+ * addresses for in_asm, op, out_asm, exec and cpu: pairs of first and last address, count of
+ * pairs; 0 = all. The array is copied. */
 WEIR_API void weir_log_set(weir *vm, uint32_t items);
 WEIR_API uint32_t weir_log_get(const weir *vm);
 WEIR_API int weir_log_filter(weir *vm, const weir_gva (*ranges)[2], unsigned count);
