@@ -177,6 +177,8 @@ static void space_flushed(struct vcpu *c, unsigned space, bool and_global)
     if (and_global || jit->fill_all)
         super_clear(jit);
     pinned_clear(jit);
+    if (space == ALL_SPACES)
+        mixed_clear(jit);
 }
 
 static void space_selected(struct vcpu *c, unsigned space)
@@ -245,6 +247,7 @@ static void page_protected(struct vcpu *c, const uint8_t *page)
 {
     struct jit *jit = c->jit;
     uint64_t host = (uint64_t)(uintptr_t)page;
+    mixed_forget(jit, host);
     for (unsigned set = 0; set < SET_COUNT; set++)
         for (unsigned n = 0; n < SLOTS; n++)
             if (jit->slots[set][1][n].host == host)
@@ -311,6 +314,7 @@ void jit_flush(struct jit *jit)
             if (jit->spaces[s][set].used)
                 jumps_clear(&jit->spaces[s][set]);
     pinned_clear(jit);
+    mixed_clear(jit);
 }
 
 static void blocks_flushed(struct vcpu *c)
@@ -369,6 +373,7 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
     c->jit = jit;
     c->hooks = &jit_hooks;
     pinned_init(jit);
+    mixed_init(jit);
     blocks_flush(c); /* comes back as jit_flush */
     jit->fill_all = true;
     space_selected(c, tlb_space(c));

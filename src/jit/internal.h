@@ -5,6 +5,7 @@
  *   run.c          the loop: finds blocks, enters code, serves its exits; slow paths
  *   cache.c        memory, links between blocks, invalidation
  *   translate.c    one block: liveness of flags, instructions in order, ends
+ *   mixed.c        pages that hold both code and data
  *   pinned.c       what 16-bit code and non-flat segments need beside that
  *   gen_int.c      integer instructions; gen_flow.c: branches, calls, the stack
  *   view.h         the log, perf and `weir disas` look at what was made
@@ -88,6 +89,13 @@ struct pinned {
     struct cs_context contexts[CS_CONTEXTS];
 };
 
+/* Pages that hold code and data. Writes go there through `lines` (blocks_code_lines). */
+struct mixed_page {
+    uint64_t host;
+    const uint64_t *lines;
+};
+#define MIXED_PAGES 64u
+
 struct jit_block;
 
 /* A place in translated code from where C may be called for one instruction. */
@@ -101,6 +109,7 @@ struct jit_site {
     uint16_t next;     /* offset in the page of the one behind it */
     uint8_t last_byte; /* of the access: size - 1 */
     bool write;
+    bool range;        /* of a REP string instruction: the size is that of one element */
     bool alone;        /* the instructions behind it are done with it: C leaves when it is */
     bool whole;        /* there is no fast path */
     uint64_t since;    /* time stamp counter when `patience` was last full */
@@ -159,6 +168,9 @@ struct jit {
     struct set_tables super;
     struct set_tables spaces[SPACES][2]; /* SET_USER, SET_SUPER_AC */
     struct pinned pinned;
+    struct mixed_page *mixed; /* = mixed_pages: by host page number */
+    struct mixed_page mixed_pages[MIXED_PAGES];
+    uint64_t miss_linear; /* of the write that a stub gave up */
     uint8_t dummy[4096];
 
     /* ---- C */
@@ -317,6 +329,13 @@ struct jit_block *pinned_find(const struct jit *jit, const struct block *b, bool
 void pinned_jump_set(struct jit *jit, uint64_t rip, uint64_t code);
 void pinned_clear(struct jit *jit);
 void pinned_forget(struct jit *jit, uint64_t code);
+
+/* mixed.c */
+void mixed_init(struct jit *jit);
+void mixed_clear(struct jit *jit);
+void mixed_forget(struct jit *jit, uint64_t host);
+/* C has written to miss_linear: next time, a stub shall if it may. */
+void mixed_note(struct jit *jit);
 
 /* run.c: called by stubs. Returns where to go on, 0 to leave. */
 uint64_t jit_serve_site(struct jit_site *site);

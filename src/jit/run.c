@@ -121,7 +121,9 @@ static uint64_t serve_site(struct jit_site *site, struct insn *insn)
 
 uint64_t jit_serve_site(struct jit_site *site)
 {
-    struct jit_stats *s = &site->block->jit->stats;
+    struct jit *jit = site->block->jit;
+    struct jit_stats *s = &jit->stats;
+    bool writes = site->write && (site->slot || site->paged);
     struct insn pair[2], *insn = site_insn(site, pair);
     if (site->slot && site->patience == 0)
         change_to_pages(site);
@@ -136,6 +138,8 @@ uint64_t jit_serve_site(struct jit_site *site)
     uint64_t began = stats_begin(s->calls++);
     uint64_t where = serve_site(site, insn);
     stats_end(began, &s->call_ticks, &s->calls_timed);
+    if (writes)
+        mixed_note(jit);
     return where;
 }
 

@@ -223,6 +223,16 @@ static void page_add(struct code_page *p, struct block *b)
     p->blocks = b;
 }
 
+const uint64_t *blocks_code_lines(struct vcpu *c, uint64_t gpa, const uint8_t **host)
+{
+    const struct code_page *p = *page_slot(c->blocks, gpa & ~0xfffull);
+    const struct phys_page *phys = phys_lookup(c, gpa);
+    *host = phys->host;
+    bool only_code = phys->tag && __atomic_load_n(phys->tag, __ATOMIC_RELAXED) == RAM_CODE &&
+                     !phys->read_only;
+    return p && p->tag && only_code ? &p->lines : NULL;
+}
+
 static void page_remove(struct block_cache *blocks, uint64_t page, const struct block *gone)
 {
     struct code_page *p = *page_slot(blocks, page);

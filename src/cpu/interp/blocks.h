@@ -28,9 +28,9 @@ struct block {
     uint16_t offset; /* in the page; BLOCK_DEAD */
     uint16_t bytes;
     uint16_t count;
-    uint16_t heat; /* how often it was interpreted, up to when it is translated */
+    uint16_t heat;  /* how often it was interpreted, up to when it is translated */
     uint64_t paged; /* jit: instructions whose operands touch ever other pages */
-    void *native;  /* its translation (jit), NULL */
+    void *native;   /* its translation (jit), NULL */
     _Alignas(64) struct insn insns[]; /* count of them, and an end mark */
 };
 
@@ -75,6 +75,11 @@ struct block *blocks_lookup(struct vcpu *c, uint64_t linear);
 
 /* The translation of the block at this physical address in this mode, or NULL. */
 void *blocks_native(struct vcpu *c, uint64_t gpa, uint32_t mode);
+
+/* Of a page of RAM that code was taken from: where it is on the host, and a bit map of its lines
+ * of 64 bytes that hold code, valid until everything is flushed. Writes to other lines need not
+ * be told. NULL: no such page. */
+const uint64_t *blocks_code_lines(struct vcpu *c, uint64_t gpa, const uint8_t **host);
 
 /* Makes the fast loop stop behind the current instruction. */
 void blocks_leave(struct vcpu *c);

@@ -109,6 +109,8 @@ static void check_paged(struct translation *t, unsigned bytes, bool write)
     if (!site)
         return;
     site->paged = true;
+    site->range =
+        insn_row(&t->insns[t->at])->attrs & ATTR_REP && t->insns[t->at].prefixes & PFX_REP;
     plan(t, PLAN_PAGE, PLAN_ACCESS(0, bytes, write));
     site->last_byte = (uint8_t)(bytes - 1);
     site->write = write;

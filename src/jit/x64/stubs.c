@@ -129,6 +129,54 @@ static uint8_t *emit_global_test(struct as *a, struct jit *jit)
     return no;
 }
 
+static void load_three_and_go(struct as *a, struct jit *jit)
+{
+    as_load(a, H_RAX, rm_near(&jit->save[0]));
+    as_load(a, H_RCX, rm_near(&jit->save[1]));
+    as_load(a, H_RDX, rm_near(&jit->save[2]));
+    as_op(a, OPC(0, 0xff), 4, rm_mem(T2, offsetof(struct jit_site, back)), 0);
+}
+
+/* A write that the TLB does not let through: RAX = its entry, RDX = page of the last byte. Goes
+ * on if that is but for code in other lines of the page (mixed.c). */
+static void emit_mixed(struct as *a, struct jit *jit)
+{
+    uint8_t *no[6];
+    as_load(a, H_RCX, rm_mem(H_RAX, offsetof(struct tlb_entry, write)));
+    as_op(a, OPC(0, 0x2b) | OP_W, H_RCX, rm_reg(H_RDX), 0);
+    as_op_imm(a, OPC(0, 0x83) | OP_W, 7, rm_reg(H_RCX), TLB_SLOW, 1);
+    no[0] = as_jcc(a, CC_NE);
+    as_op_imm(a, OPC(0, 0x80), 7, rm_mem(T2, offsetof(struct jit_site, range)), 0, 1);
+    no[1] = as_jcc(a, CC_NE);
+    as_op_imm(a, OPC(0, 0x80), 7, rm_mem(T2, offsetof(struct jit_site, last_byte)), 63, 1);
+    no[2] = as_jcc(a, CC_A); /* it may touch more than two lines */
+    as_load(a, H_RAX, rm_mem(H_RAX, offsetof(struct tlb_entry, addend)));
+    as_op(a, OPC(0, 0x03) | OP_W, H_RDX, rm_reg(H_RAX), 0);
+    as_store(a, rm_reg(H_RCX), H_RDX);
+    as_op_imm(a, OPC(0, 0xc1), 5, rm_reg(H_RCX), 12 - 4, 1);
+    _Static_assert(sizeof(struct mixed_page) == 16, "index by shift");
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(H_RCX), (MIXED_PAGES - 1) * 16, 4);
+    as_op(a, OPC(0, 0x03) | OP_W, H_RCX, rm_near(&jit->mixed), 0);
+    as_op(a, OPC(0, 0x3b) | OP_W, H_RDX, rm_mem(H_RCX, offsetof(struct mixed_page, host)), 0);
+    no[3] = as_jcc(a, CC_NE);
+    as_load(a, H_RCX, rm_mem(H_RCX, offsetof(struct mixed_page, lines)));
+    as_load(a, H_RCX, rm_mem(H_RCX, 0));
+    as_store(a, rm_reg(H_RDX), T1);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RDX), 6, 1);
+    as_op(a, OPC(1, 0xa3) | OP_W, H_RDX, rm_reg(H_RCX), 0); /* bt */
+    no[4] = as_jcc(a, CC_B);
+    as_op(a, OPC(1, 0xb6), H_RDX, rm_mem(T2, offsetof(struct jit_site, last_byte)), 0);
+    as_op(a, OPC(0, 0x03) | OP_W, H_RDX, rm_reg(T1), 0);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RDX), 6, 1);
+    as_op(a, OPC(1, 0xa3) | OP_W, H_RDX, rm_reg(H_RCX), 0);
+    no[5] = as_jcc(a, CC_B);
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_reg(H_RAX), 0);
+    load_three_and_go(a, jit);
+    for (unsigned k = 0; k < 6; k++)
+        as_patch(a, no[k], as_here(a));
+    as_store(a, rm_near(&jit->miss_linear), T1);
+}
+
 /* T1 = linear, T2 = site, RCX = slot to be filled; RAX, RCX, RDX are saved. The same search as
  * tlb_read_hit and tlb_write_hit (cpu/access.h). */
 static void emit_search(struct as *a, struct jit *jit, unsigned set, bool write)
@@ -152,11 +200,10 @@ static void emit_search(struct as *a, struct jit *jit, unsigned set, bool write)
     if (not_global)
         as_patch(a, not_global, as_here(a));
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_reg(H_RAX), 0);
-    as_load(a, H_RAX, rm_near(&jit->save[0]));
-    as_load(a, H_RCX, rm_near(&jit->save[1]));
-    as_load(a, H_RDX, rm_near(&jit->save[2]));
-    as_op(a, OPC(0, 0xff), 4, rm_mem(T2, offsetof(struct jit_site, back)), 0);
+    load_three_and_go(a, jit);
     as_patch(a, miss, as_here(a));
+    if (write)
+        emit_mixed(a, jit);
     as_load(a, H_RAX, rm_near(&jit->save[0]));
     as_load(a, H_RCX, rm_near(&jit->save[1]));
     as_load(a, H_RDX, rm_near(&jit->save[2]));

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mixed.c - pages that hold code and data, or code and a stack: small programs are full of them.
+ *
+ * The TLB sends all writes to such a page the slow way. The stubs for writes that miss know the
+ * last few of these pages by their host address (the TLB has checked everything else by then)
+ * and write at once where the page's lines of 64 bytes hold no code.
+ */
+#include "jit/internal.h"
+
+void mixed_clear(struct jit *jit)
+{
+    memset(jit->mixed_pages, 0, sizeof(jit->mixed_pages));
+}
+
+void mixed_init(struct jit *jit)
+{
+    jit->mixed = jit->mixed_pages;
+    mixed_clear(jit);
+}
+
+static struct mixed_page *slot_of(struct jit *jit, uint64_t host)
+{
+    return &jit->mixed_pages[(host >> 12) % MIXED_PAGES];
+}
+
+void mixed_forget(struct jit *jit, uint64_t host)
+{
+    if (slot_of(jit, host)->host == host)
+        slot_of(jit, host)->host = 0;
+}
+
+void mixed_note(struct jit *jit)
+{
+    struct vcpu *c = jit->c;
+    uint64_t page = jit->miss_linear & ~0xfffull, gpa;
+    const struct tlb_entry *e = &c->tlb[(page >> 12) & (TLB_ENTRIES - 1)];
+    if (e->write != (page | TLB_SLOW) || !paging_translate(c, page, ACCESS_WRITE, c->cpl, &gpa))
+        return;
+    const uint8_t *page_host;
+    const uint64_t *lines = blocks_code_lines(c, gpa, &page_host);
+    uint64_t host = (uint64_t)(uintptr_t)page_host;
+    if (lines)
+        *slot_of(jit, host) = (struct mixed_page){host, lines};
+}
