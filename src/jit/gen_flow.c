@@ -321,12 +321,50 @@ static bool gen_push_sreg(struct translation *t, const struct insn *i)
     return true;
 }
 
+/* IOPL < 3 in virtual-8086 mode is the interpreter's. */
+static bool gen_pushf(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned bytes = i->opsize;
+    if (t->out->mode & MODE_VM)
+        return false;
+    gen_stack_address(t, -(int32_t)bytes, bytes, true);
+    flags_require(t);
+    as8(a, 0x9c); /* to the host's stack and from there to T2 */
+    as8(a, 0x41);
+    as8(a, 0x58 | (T2 & 7));
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), FLAGS_ARITH, 4);
+    as_op(a, OPC(0, 0x0b), T2, rm_near(&t->c->rflags_rest), 0);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), ~(uint32_t)(FLAG_VM | FLAG_RF), 4);
+    as_store_n(a, rm_mem(T1, 0), T2, bytes);
+    gen_move_sp(t, -(int32_t)bytes);
+    t->flags = FLAGS_SAVED; /* as gen_stack_address left them */
+    return true;
+}
+
+/* An address with rSP is that behind the POP. */
+static bool gen_pop_memory(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned bytes = i->opsize;
+    if (i->base == RSP)
+        return false;
+    gen_stack_address(t, 0, bytes, false);
+    as_op(a, OPC(0, 0x8b) | size_prefix(bytes), T2, rm_mem(T1, 0), 0);
+    as_store(a, rm_near(&t->jit->tmp), T2);
+    gen_address(t, i, bytes, true);
+    as_load(a, T2, rm_near(&t->jit->tmp));
+    as_store_n(a, rm_mem(T1, 0), T2, bytes);
+    gen_move_sp(t, (int32_t)bytes);
+    return true;
+}
+
 static bool gen_pop(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
     unsigned bytes = i->opsize;
     if (i->mem)
-        return false;
+        return gen_pop_memory(t, i);
     unsigned guest = insn_row(i)->operands[0].kind == KIND_Z ? i->reg : i->rm;
     unsigned reg = host_reg(guest);
     bool late = reg == SPILLED || guest == RSP; /* POP rSP: the value is what stays */
@@ -550,6 +588,8 @@ bool gen_flow(struct translation *t, const struct insn *i, bool *ended)
         return gen_push(t, i);
     case OP_PUSH_SREG:
         return gen_push_sreg(t, i);
+    case OP_PUSHF:
+        return gen_pushf(t, i);
     case OP_POP:
         return gen_pop(t, i);
     case OP_LEAVE:

@@ -323,13 +323,33 @@ static bool gen_bit_test(struct translation *t, const struct insn *i)
     return gen_plain(t, i);
 }
 
+/* DIV of AX by a byte */
+static bool gen_divide_byte(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned reg = i->mem || i->rm >= 16 ? 0 : host_reg(i->rm);
+    if (i->op != OP_DIV || (!i->mem && i->rm >= 16) || reg == SPILLED)
+        return false;
+    flags_preserve(t);
+    if (i->mem)
+        gen_address(t, i, 1, false);
+    struct rm rm = i->mem ? rm_mem(T1, 0) : rm_reg(reg);
+    as_op(a, OPC(1, 0xb7), T2, rm_reg(H_RAX), 0);
+    as_op_imm(a, OPC(0, 0xc1), 5, rm_reg(T2), 8, 1);
+    as_op(a, OPC(0, 0x3a) | OP_BYTE_REG | OP_BYTE_RM, T2, rm, 0); /* AH, divisor */
+    gen_bail(t, CC_AE);
+    as_op(a, OPC(0, 0xf6) | OP_BYTE_RM, 6, rm, 0);
+    t->flags = FLAGS_LIVE;
+    return true;
+}
+
 /* Divisions that would fault, or might, are left to the interpreter. */
 static bool gen_divide(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
-    if (i->opsize < 4)
-        return false;
-    unsigned w = i->opsize == 8 ? OP_W : 0;
+    if (i->opsize == 1)
+        return gen_divide_byte(t, i);
+    unsigned w = i->opsize == 8 ? OP_W : i->opsize == 2 ? OP_66 : 0;
     flags_preserve(t);
     struct rm rm;
     if (i->mem) {
@@ -392,7 +412,7 @@ static bool gen_system_flag(struct translation *t, uint32_t flag, bool set)
 static bool gen_cli(struct translation *t)
 {
     uint32_t mode = t->out->mode;
-    if (mode & (MODE_CPL_MASK | MODE_VM) || !(mode & MODE_PE))
+    if (mode & (MODE_CPL_MASK | MODE_VM))
         return false;
     return gen_system_flag(t, FLAG_IF, false);
 }

@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gen_segment.c - loads of ES, DS, FS and GS in real and virtual-8086 mode, where base and
+ * gen_segment.c - loads of segment registers in real and virtual-8086 mode, where base and
  * selector are all that changes. Limits of 64 KiB only: others (unreal mode) could make the
- * segments flat, which is another mode. SS holds off interrupts: the interpreter's.
+ * segments flat, which is another mode. SS holds off interrupts for one instruction: if that
+ * follows in the block and cannot leave it, nothing looks at interrupts in between.
  */
 #include "jit/internal.h"
+
+/* A move between registers comes next. */
+static bool move_follows(const struct translation *t)
+{
+    const struct insn *next = &t->insns[t->at + 1];
+    return t->at + 1 < t->count && next->op == OP_MOV && !next->mem &&
+           insn_row(next)->operands[0].kind != KIND_O &&
+           insn_row(next)->operands[1].kind != KIND_O;
+}
 
 static bool plain(const struct translation *t, unsigned seg)
 {
     uint32_t mode = t->out->mode;
     bool real = !(mode & MODE_PE) || mode & MODE_VM;
-    return real && !(mode & MODE_FLAT) &&
-           (seg == SEG_ES || seg == SEG_DS || seg == SEG_FS || seg == SEG_GS);
+    if (!real || mode & MODE_FLAT || seg > SEG_GS || seg == SEG_CS)
+        return false;
+    return seg != SEG_SS || move_follows(t);
 }
 
 static void check_limit(struct translation *t, unsigned seg)

@@ -334,10 +334,6 @@ bool block_ends_at(const struct insn *i)
     case OP_INVPCID:
     case OP_XSETBV:
         return true;
-    case OP_MOV_SREG: /* to SS: one instruction follows in its shadow */
-        return i->opcode == 0x8e && i->reg == SEG_SS;
-    case OP_POP_SREG:
-        return i->opcode == 0x17;
     default:
         return false;
     }
