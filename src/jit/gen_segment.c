@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gen_segment.c - loads of segment registers in real and virtual-8086 mode, where base and
- * selector are all that changes. Limits of 64 KiB only: others (unreal mode) could make the
- * segments flat, which is another mode. SS holds off interrupts for one instruction: if that
- * follows in the block and cannot leave it, nothing looks at interrupts in between.
+ * gen_segment.c - stores of selectors; loads of segment registers in real and virtual-8086 mode,
+ * where base and selector are all that changes. Limits of 64 KiB only: others (unreal mode)
+ * could make the segments flat, which is another mode. SS holds off interrupts for one instruction: if that
+ * follows in the block, nothing looks at interrupts in between.
  */
 #include "jit/internal.h"
 
-/* A move between registers comes next. */
+/* The next instruction is one that is done when control comes behind it, wherever it is done. */
 static bool move_follows(const struct translation *t)
 {
     const struct insn *next = &t->insns[t->at + 1];
-    return t->at + 1 < t->count && next->op == OP_MOV && !next->mem &&
-           insn_row(next)->operands[0].kind != KIND_O &&
-           insn_row(next)->operands[1].kind != KIND_O;
+    if (t->at + 1 == t->count)
+        return false;
+    return next->op == OP_MOV || next->op == OP_LEA ||
+           (next->op == OP_MOV_SREG && (next->opcode == 0x8c || next->reg != SEG_SS));
 }
 
 static bool plain(const struct translation *t, unsigned seg)
@@ -43,9 +44,23 @@ static void load(struct translation *t, unsigned seg)
     as_store(a, rm_near(&c->segc[seg].base), T2);
 }
 
+/* The selector to memory; to registers: gen_int.c. */
+static bool gen_store(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    if (!i->mem || i->reg > SEG_GS)
+        return false;
+    gen_address(t, i, 2, true);
+    as_op(a, OPC(1, 0xb7), T2, rm_near(&t->c->seg[i->reg].selector), 0);
+    as_store_n(a, rm_mem(T1, 0), T2, 2);
+    return true;
+}
+
 static bool gen_mov(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
+    if (i->opcode == 0x8c)
+        return gen_store(t, i);
     if (i->opcode != 0x8e || !plain(t, i->reg))
         return false;
     check_limit(t, i->reg);
