@@ -26,7 +26,7 @@ static void gen_jump_slot(struct translation *t)
 
 /* To the RIP in T2, by the jump slots; flags are not live in EFLAGS any more. Pinned blocks
  * set code_base themselves. */
-static void gen_indirect(struct translation *t)
+void gen_indirect(struct translation *t)
 {
     struct as *a = &t->as;
     plan(t, PLAN_SLOTS, 0);
@@ -64,7 +64,7 @@ static void gen_indirect_checked(struct translation *t, int32_t sp_move)
 }
 
 /* All flags into flags_ax: what lies behind is unknown. */
-static void flags_save_all(struct translation *t)
+void flags_save_all(struct translation *t)
 {
     if (t->flags == FLAGS_LIVE) {
         plan(t, PLAN_SAVE, 0);
@@ -321,6 +321,18 @@ static bool gen_push_sreg(struct translation *t, const struct insn *i)
     return true;
 }
 
+void gen_flags_image(struct translation *t)
+{
+    struct as *a = &t->as;
+    flags_require(t);
+    as8(a, 0x9c); /* to the host's stack and from there to T2 */
+    as8(a, 0x41);
+    as8(a, 0x58 | (T2 & 7));
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), FLAGS_ARITH, 4);
+    as_op(a, OPC(0, 0x0b), T2, rm_near(&t->c->rflags_rest), 0);
+    t->flags = FLAGS_SAVED;
+}
+
 /* IOPL < 3 in virtual-8086 mode is the interpreter's. */
 static bool gen_pushf(struct translation *t, const struct insn *i)
 {
@@ -329,16 +341,10 @@ static bool gen_pushf(struct translation *t, const struct insn *i)
     if (t->out->mode & MODE_VM)
         return false;
     gen_stack_address(t, -(int32_t)bytes, bytes, true);
-    flags_require(t);
-    as8(a, 0x9c); /* to the host's stack and from there to T2 */
-    as8(a, 0x41);
-    as8(a, 0x58 | (T2 & 7));
-    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), FLAGS_ARITH, 4);
-    as_op(a, OPC(0, 0x0b), T2, rm_near(&t->c->rflags_rest), 0);
+    gen_flags_image(t);
     as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), ~(uint32_t)(FLAG_VM | FLAG_RF), 4);
     as_store_n(a, rm_mem(T1, 0), T2, bytes);
     gen_move_sp(t, -(int32_t)bytes);
-    t->flags = FLAGS_SAVED; /* as gen_stack_address left them */
     return true;
 }
 

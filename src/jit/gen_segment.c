@@ -2,8 +2,8 @@
 /*
  * gen_segment.c - stores of selectors; loads of segment registers in real and virtual-8086 mode,
  * where base and selector are all that changes. Limits of 64 KiB only: others (unreal mode)
- * could make the segments flat, which is another mode. SS holds off interrupts for one instruction: if that
- * follows in the block, nothing looks at interrupts in between.
+ * could make the segments flat, which is another mode. SS holds off interrupts for one
+ * instruction: if that follows in the block, nothing looks at interrupts in between.
  */
 #include "jit/internal.h"
 

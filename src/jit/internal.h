@@ -78,7 +78,7 @@ struct cs_context {
     uint32_t limit, mode;
 };
 #define CS_CONTEXTS  64u
-#define CS_KEYS_MAX  (1u << 20)
+#define CS_KEYS_MAX  (1u << 15)
 #define PINNED_SLOTS 1024u
 struct pinned {
     uint64_t key;            /* of the current CS */
@@ -268,9 +268,17 @@ bool gen_flow(struct translation *t, const struct insn *i, bool *ended);
 bool gen_stack_run(struct translation *t, bool *ended);
 /* rSP += by, as wide as the stack; uses T1. */
 void gen_move_sp(struct translation *t, int32_t by);
+/* All flags into flags_ax. */
+void flags_save_all(struct translation *t);
+/* T2 = RFLAGS; the flags are in flags_ax before and after it. */
+void gen_flags_image(struct translation *t);
+/* Leaves for the RIP in T2; the flags are in flags_ax. */
+void gen_indirect(struct translation *t);
 /* Leaves for the instruction at `offset` from code_base. */
 void gen_jump(struct translation *t, int64_t offset);
 
+/* gen_far.c: far transfers in real and virtual-8086 mode; as gen_flow */
+bool gen_far(struct translation *t, const struct insn *i, bool *ended);
 /* gen_segment.c: loads of segment registers in real and virtual-8086 mode */
 bool gen_segment(struct translation *t, const struct insn *i);
 /* gen_string.c */
@@ -291,6 +299,8 @@ void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bo
 void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write);
 /* The same for an offset that is in T1 already. */
 void gen_check(struct translation *t, unsigned seg, unsigned bytes, bool write);
+/* The same for a linear address that is in T1 already. */
+void gen_check_linear(struct translation *t, unsigned bytes, bool write);
 /* reg = effective address, without segment base; flags stay; T1 and T2 do not. */
 void gen_effective(struct translation *t, const struct insn *i, unsigned reg);
 /* Jumps to the interpreter for this instruction if `cc`. */
@@ -322,6 +332,10 @@ static inline bool mode_pinned(uint32_t mode)
 extern const struct engine_hooks jit_hooks;
 
 /* pinned.c */
+/* Code segments whose base is all that changes when CS is loaded. */
+bool pinned_by_selector(uint32_t mode, uint64_t cs_limit);
+/* Their key. */
+uint64_t pinned_key(uint32_t mode, uint64_t cs_base);
 void pinned_init(struct jit *jit);
 void pinned_enter(struct jit *jit); /* the current CS is that of the jumps to come */
 /* The translation of `b` for the current CS and RIP. *refused: there shall be none. */

@@ -32,12 +32,28 @@ void pinned_forget(struct jit *jit, uint64_t code)
             jit->pinned.slots[n].rip = JUMP_EMPTY;
 }
 
+bool pinned_by_selector(uint32_t mode, uint64_t cs_limit)
+{
+    bool real = !(mode & MODE_PE) || mode & MODE_VM;
+    return real && !(mode & MODE_FLAT) && (mode & MODE_CODE_MASK) == MODE_CODE16 &&
+           cs_limit == 0xffff;
+}
+
+uint64_t pinned_key(uint32_t mode, uint64_t cs_base)
+{
+    return BIT64(63) | (uint64_t)mode << 48 | cs_base << 28;
+}
+
 void pinned_enter(struct jit *jit)
 {
     const struct vcpu *c = jit->c;
     struct pinned *p = &jit->pinned;
     uint64_t base = c->segc[SEG_CS].base;
     uint32_t limit = (uint32_t)c->segc[SEG_CS].limit;
+    if (pinned_by_selector(c->mode, limit) && !(base & ~0xffff0ull)) {
+        p->key = pinned_key(c->mode, base);
+        return;
+    }
     struct cs_context *x = &p->contexts[(base >> 4 ^ c->mode) % CS_CONTEXTS];
     if (!x->key || x->base != base || x->limit != limit || x->mode != c->mode) {
         if (p->keys_given == CS_KEYS_MAX) {

@@ -168,6 +168,12 @@ void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool
     check(t, &t->jit->slots[t->set][write][SLOT_STACK], bytes, write);
 }
 
+void gen_check_linear(struct translation *t, unsigned bytes, bool write)
+{
+    flags_preserve(t);
+    check(t, slot_take(t, write), bytes, write);
+}
+
 void gen_check(struct translation *t, unsigned seg, unsigned bytes, bool write)
 {
     apply_segment(t, seg, bytes, write);
