@@ -114,6 +114,7 @@ static struct jit_link *link_new(struct translation *t, int64_t offset)
     }
     link->from = t->out;
     link->offset = offset;
+    link->shadow = t->shadow;
     plan(t, PLAN_LINK, offset);
     link->saved = t->flags == FLAGS_SAVED || t->flags == FLAGS_DEAD;
     return link;

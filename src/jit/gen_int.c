@@ -417,6 +417,21 @@ static bool gen_cli(struct translation *t)
     return gen_system_flag(t, FLAG_IF, false);
 }
 
+/* CPL 0 may always set IF. If nothing waits for that, holding off interrupts for one instruction
+ * matters only where the next one is not reached directly (jit_link.shadow): they come in where
+ * code looks at `poll`, which is not in between. It ends its block. */
+static bool gen_sti(struct translation *t)
+{
+    if (t->out->mode & (MODE_CPL_MASK | MODE_VM) || t->jit->limited ||
+        t->offset > 4096 - INSN_MAX_BYTES)
+        return false;
+    flags_preserve(t);
+    as_op_imm(&t->as, OPC(0, 0x83), 7, rm_near(&t->c->attention), 0, 1);
+    gen_bail(t, CC_NE);
+    t->shadow = true;
+    return gen_system_flag(t, FLAG_IF, true);
+}
+
 /* The selector of a segment register to a general register. */
 static bool gen_read_sreg(struct translation *t, const struct insn *i)
 {
@@ -526,6 +541,8 @@ bool gen_integer(struct translation *t, const struct insn *i)
         return gen_system_flag(t, FLAG_DF, true);
     case OP_CLI:
         return gen_cli(t);
+    case OP_STI:
+        return gen_sti(t);
     case OP_MOV_SREG:
         return gen_read_sreg(t, i);
     case OP_PAUSE:

@@ -127,6 +127,7 @@ struct jit_link {
     uint64_t cold;               /* where it leads if not linked */
     uint64_t back;               /* of a check at a block's start: where it goes on */
     bool saved;                  /* flags are in flags_ax there */
+    bool shadow;                 /* interrupts are held off for the instruction there */
 };
 
 /*
@@ -223,6 +224,7 @@ struct translation {
     unsigned count, at;            /* at: the current instruction */
     unsigned offset;               /* in the page, of the next instruction */
     bool flat, pinned;
+    bool shadow; /* of STI, its last instruction */
     enum flags_at flags;
     enum slot_set set;
     unsigned level; /* enum fpu_level */

@@ -231,8 +231,10 @@ static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
     if (jit->site_stopped)
         return jit->stop;
     flags_from_code(jit);
-    if (jit->exit_link)
+    if (jit->exit_link) {
         c->rip = jit->code_base + (uint64_t)jit->exit_link->offset;
+        c->shadow |= jit->exit_link->shadow ? SHADOW_STI : 0;
+    }
     c->rip &= rip_mask(c);
     return STOP_NEXT;
 }
@@ -242,7 +244,9 @@ static void connect(struct jit *jit, uint64_t rip, struct jit_block *to)
 {
     bool crosses = to->block->gpa2 != NO_PAGE;
     if (jit->exit_link) {
-        if (!crosses)
+        /* A block that needs the FPU may be left at its start. */
+        bool shadow = jit->exit_link->shadow && (to->level != FPU_NONE || to->x87);
+        if (!crosses && !shadow)
             jit_link_to(jit, jit->exit_link, to);
         return;
     }
@@ -280,6 +284,8 @@ static enum weir_stop run_blocks(struct jit *jit)
         if (jb && came_from_code)
             connect(jit, c->rip, jb);
         came_from_code = false;
+        if (UNLIKELY(c->shadow))
+            return STOP_BOUNDARY;
         if (!jb && generation != jit->generation)
             continue; /* b is gone */
         enum weir_stop stop;

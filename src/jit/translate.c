@@ -348,7 +348,7 @@ static bool start(struct translation *t, struct jit *jit, struct block *b)
     t->plan = view_plan(jit);
     t->begin = t->as.p;
     t->level = FPU_NONE;
-    t->x87 = false;
+    t->x87 = t->shadow = false;
     t->set = slots_of(b->mode);
     t->flat = b->mode & MODE_FLAT;
     t->pinned = mode_pinned(b->mode);
