@@ -83,7 +83,7 @@ static void change_to_pages(struct jit_site *site)
     site->patience = PATIENCE;
     site->since = now;
     enum slot_set set = slots_of(b->mode);
-    if (b->dead || took > PATIENCE * MISS_TICKS ||
+    if (b->dead || (took > PATIENCE * MISS_TICKS && !b->jit->limited) ||
         site->slot == &b->jit->slots[set][site->write][SLOT_STACK])
         return;
     b->block->paged |= BIT64(site->index);
