@@ -173,7 +173,7 @@ static void jumps_check(struct jit *jit)
 /* Whether instructions are counted exactly against a limit; code is made for one or the other. */
 static void select_limit(struct jit *jit)
 {
-    bool limited = jit->c->insn_limit != UINT64_MAX;
+    bool limited = jit->c->insn_limit != UINT64_MAX || jit->c->icount;
     if (limited == jit->limited)
         return;
     jit->limited = limited;
