@@ -94,7 +94,7 @@ def log_shape():
             same([int(m, 16) for m in marks], addresses(block), 'instructions of OP')
         for action in (' copy ADD', ' make LOOP', f' link $0x{LOOP:x}'):
             check(action in plans[2], f'{action!r} is not in {plans[2]!r}')
-        check(' call JMPF' in plans[0], plans[0])
+        check(' make JMPF' in plans[0], plans[0])
 
 
 def log_parts():
