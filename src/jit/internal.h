@@ -8,6 +8,7 @@
  *   mixed.c        pages that hold both code and data
  *   pinned.c       what 16-bit code and non-flat segments need beside that
  *   gen_int.c      integer instructions; gen_flow.c: branches, calls, the stack
+ *   gen_segment.c  segment registers; gen_far.c: far transfers, INT, IRET
  *   view.h         the log, perf and `weir disas` look at what was made
  *   x64/mem.c      memory operands; x64/stubs.c: entry, exits, slow paths
  *
