@@ -278,8 +278,7 @@ static bool memory_begin(struct vcpu *c, const struct insn *i, const struct thun
     }
     if (!mem_probe(c, i->seg, m->offset, s->mem_bytes, ACCESS_WRITE))
         return false;
-    return !(s->evex && s->mask) ||
-           mem_read_bytes(c, i->seg, m->offset, m->host, s->mem_bytes);
+    return !(s->evex && s->mask) || mem_read_bytes(c, i->seg, m->offset, m->host, s->mem_bytes);
 }
 
 /* The result in frame.mem goes to guest memory. */
