@@ -166,7 +166,8 @@ enum weir_exit_reason {
 struct weir_exit {
     enum weir_exit_reason reason;
     int status;            /* DEBUG_EXIT: process exit status; ERROR: -WEIR_E* */
-    uint64_t instructions; /* executed by this call */
+    /* Executed by this call. The translator counts them only with a budget or icount. */
+    uint64_t instructions;
     struct {               /* IO and MMIO; a read is answered by setting value and running on */
         uint64_t address;
         uint64_t value;
