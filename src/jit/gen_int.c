@@ -448,6 +448,32 @@ static bool gen_read_sreg(struct translation *t, const struct insn *i)
     return true;
 }
 
+/* LFENCE, MFENCE, SFENCE as they are; SERIALIZE need not be on the host. */
+static bool gen_fence(struct translation *t, const struct insn *i)
+{
+    if (i->opcode != 0xae)
+        return false;
+    as8(&t->as, 0x0f);
+    as8(&t->as, 0xae);
+    as8(&t->as, i->modrm);
+    return true;
+}
+
+/* CPL 0; 64-bit code only. */
+static bool gen_swapgs(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    struct vcpu *c = t->c;
+    if (i->code_bits != 64 || t->out->mode & MODE_CPL_MASK)
+        return false;
+    as_load(a, T1, rm_near(&c->seg[SEG_GS].base));
+    as_load(a, T2, rm_near(&c->kernel_gs_base));
+    as_store(a, rm_near(&c->kernel_gs_base), T1);
+    as_store(a, rm_near(&c->seg[SEG_GS].base), T2);
+    as_store(a, rm_near(&c->segc[SEG_GS].base), T2);
+    return true;
+}
+
 static bool gen_pause(struct translation *t)
 {
     as8(&t->as, 0xf3);
@@ -545,6 +571,10 @@ bool gen_integer(struct translation *t, const struct insn *i)
         return gen_sti(t);
     case OP_MOV_SREG:
         return gen_read_sreg(t, i);
+    case OP_FENCE:
+        return gen_fence(t, i);
+    case OP_SWAPGS:
+        return gen_swapgs(t, i);
     case OP_PAUSE:
         return gen_pause(t);
     case OP_CMPXCHG8B:
