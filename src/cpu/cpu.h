@@ -79,6 +79,8 @@ void tlb_flush_pcid(struct vcpu *c, unsigned pcid, bool and_global);
 void tlb_protect_page(struct vcpu *c, uint64_t gpa);
 /* Where from vcpu.tlb on there is the bit map of entries whose pages are global. */
 extern const size_t tlb_global_map;
+/* What STAC adds to vcpu.tlb when SMAP is on (jit only). */
+extern const size_t tlb_ac_distance;
 /* Number of the current address space, below SPACES. */
 unsigned tlb_space(const struct vcpu *c);
 /* Whether code at `linear`, just fetched, is on a global page. */

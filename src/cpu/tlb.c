@@ -210,6 +210,10 @@ void tlb_select(struct vcpu *c)
         if (c->hooks)
             c->hooks->space_selected(c, space_index(c, all->current));
     }
+    if (c->jit && c->cpl != 3) { /* code switches between these two by itself */
+        tlb_table(c, TLB_SUPER);
+        tlb_table(c, TLB_SUPER_AC);
+    }
     c->tlb = tlb_table(c, tlb_kind_current(c))->entry;
 }
 
@@ -239,6 +243,7 @@ unsigned tlb_space(const struct vcpu *c)
     return space_index(c, c->spaces->current);
 }
 
+const size_t tlb_ac_distance = (TLB_SUPER_AC - TLB_SUPER) * sizeof(struct tlb_table);
 const size_t tlb_global_map =
     offsetof(struct tlb_table, global) - offsetof(struct tlb_table, entry);
 

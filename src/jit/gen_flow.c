@@ -18,8 +18,10 @@ static void gen_jump_slot(struct translation *t)
     struct as *a = &t->as;
     const void *slots = t->pinned ? &t->jit->pinned.jumps : &t->jit->jumps[t->set];
     unsigned pairs = (t->pinned ? PINNED_SLOTS : JUMP_SLOTS) / 2;
-    _Static_assert(2 * sizeof(struct jump_slot) == 32, "a pair for every 32 bytes of code");
-    as_op(a, OPC(0, 0x89), T2, rm_reg(T1), 0);
+    _Static_assert(2 * sizeof(struct jump_slot) == 32, "a pair for every 8 bytes of code");
+    static const uint8_t lea[] = {0x46, 0x8d, 0x1c, 0x95, 0, 0, 0, 0}; /* T1 = T2 * 4 */
+    for (unsigned n = 0; n < sizeof(lea); n++)
+        as8(a, lea[n]);
     as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), (pairs - 1) * 32, 4);
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(slots), 0);
 }
@@ -587,10 +589,40 @@ bool gen_stack_run(struct translation *t, bool *ended)
     return true;
 }
 
+/* ---- STAC, CLAC ---- */
+
+/* With SMAP they select other slots and another TLB: the block ends, and goes on there. */
+static bool gen_access_flag(struct translation *t, const struct insn *i, bool *ended)
+{
+    struct as *a = &t->as;
+    struct vcpu *c = t->c;
+    bool on = i->op == OP_STAC;
+    if (t->pinned || t->out->mode & (MODE_CPL_MASK | MODE_VM) || !is_wide(t))
+        return false;
+    flags_save_all(t);
+    as_op_imm(a, OPC(0, 0xf7), 0, rm_near(&c->cr4), CR4_SMAP, 4);
+    gen_bail(t, CC_E);
+    if (on == !!(t->out->mode & MODE_SMAP_AC))
+        return true;
+    as_op_imm(a, OPC(0, 0x81), on ? 1 : 4, rm_near(&c->rflags_rest), on ? FLAG_AC : ~FLAG_AC,
+              4);
+    as_op_imm(a, OPC(0, 0x81), 6, rm_near(&c->mode), MODE_SMAP_AC, 4);
+    as_op_imm(a, OPC(0, 0x81) | OP_W, on ? 0 : 5, rm_near(&c->tlb), tlb_ac_distance, 4);
+    gen_rip(t, t->offset);
+    enum slot_set set = t->set;
+    t->set = on ? SET_SUPER_AC : SET_SUPER;
+    gen_indirect(t);
+    t->set = set;
+    return *ended = true;
+}
+
 bool gen_flow(struct translation *t, const struct insn *i, bool *ended)
 {
     int64_t target;
     switch (i->op) {
+    case OP_STAC:
+    case OP_CLAC:
+        return gen_access_flag(t, i, ended);
     case OP_PUSH:
         return gen_push(t, i);
     case OP_PUSH_SREG:

@@ -362,7 +362,7 @@ bool jit_translatable(const struct block *b);
 /* First slot of the pair for `rip`; gen_flow.c computes the same. */
 static inline uint32_t jump_index(uint64_t rip, uint32_t slots)
 {
-    return (uint32_t)(rip / 32) * 2 % slots;
+    return (uint32_t)(rip / 8) * 2 % slots;
 }
 
 /* ---- registers ---- */

@@ -150,6 +150,14 @@ bool jit_translatable(const struct block *b)
     return (b->host || b->gpa2 != NO_PAGE) && !(b->mode & (MODE_TF | MODE_DEBUG | MODE_AC));
 }
 
+static void jumps_are_for(struct set_tables *t, uint32_t mode)
+{
+    if (t->mode == mode)
+        return;
+    t->mode = mode;
+    jumps_clear(t);
+}
+
 /* Jump slots are for one mode; and for global pages only, if there are such. */
 static void jumps_check(struct jit *jit)
 {
@@ -158,16 +166,18 @@ static void jumps_check(struct jit *jit)
         pinned_enter(jit);
         return;
     }
-    struct set_tables *t = set_tables(jit, slots_of(c->mode));
+    enum slot_set set = slots_of(c->mode);
     bool fill_all = !(c->cr4 & CR4_PGE);
     if (jit->fill_all != fill_all) {
         jit->fill_all = fill_all;
         super_clear(jit);
     }
-    if (t->mode == c->mode)
+    if (set == SET_USER) {
+        jumps_are_for(set_tables(jit, set), c->mode);
         return;
-    t->mode = c->mode;
-    jumps_clear(t);
+    }
+    jumps_are_for(set_tables(jit, SET_SUPER), c->mode & ~(uint32_t)MODE_SMAP_AC);
+    jumps_are_for(set_tables(jit, SET_SUPER_AC), c->mode | MODE_SMAP_AC);
 }
 
 /* Whether instructions are counted exactly against a limit; code is made for one or the other. */
