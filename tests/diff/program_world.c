@@ -9,6 +9,7 @@
 #include "program_world.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/interp/blocks.h"
@@ -306,9 +307,12 @@ static void buses_init(struct world *w)
 
 struct world *world_new(const struct engine *engine, const char *model)
 {
-    struct world *w = aligned_alloc(64, (sizeof *w + 63) & ~(size_t)63);
+    /* Not from the heap: the translator needs room near it, and some heaps leave none. */
+    struct world *w =
+        mmap(NULL, sizeof *w, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (w == MAP_FAILED)
+        abort();
     struct vcpu *c = &w->cpu;
-    memset(w, 0, sizeof *w);
     w->engine = engine;
     log_init(&w->log, NULL, NULL);
     pthread_mutex_init(&w->lock, NULL);
@@ -341,7 +345,7 @@ void world_free(struct world *w)
     pthread_mutex_destroy(&w->lock);
     free(w->rom);
     free(w->reset_state);
-    free(w);
+    munmap(w, sizeof *w);
 }
 
 /* ---- the state before a program ---- */
