@@ -117,14 +117,28 @@ static void slots_clear(struct jit *jit, enum slot_set set)
 
 void jumps_clear(struct set_tables *t)
 {
-    for (unsigned n = 0; n < JUMP_SLOTS; n++)
-        t->jumps[n].rip = JUMP_EMPTY;
+    for (unsigned k = 0; k < t->filled_count; k++) {
+        t->jumps[t->filled[k]].rip = JUMP_EMPTY;
+        t->jumps[t->filled[k] + 1].rip = JUMP_EMPTY;
+    }
+    t->filled_count = 0;
     memset(t->code_pages, 0, sizeof(t->code_pages));
+}
+
+/* The pair of `rip` has something in it from now on. */
+static void jump_list(struct set_tables *t, uint32_t index)
+{
+    if (t->jumps[index].rip != JUMP_EMPTY || t->jumps[index + 1].rip != JUMP_EMPTY)
+        return;
+    if (t->filled_count == JUMP_PAIRS) /* pairs that were emptied singly are in it twice */
+        jumps_clear(t);
+    t->filled[t->filled_count++] = index;
 }
 
 void jump_set(struct set_tables *t, uint64_t rip, uint64_t code)
 {
     uint32_t index = jump_index(rip, JUMP_SLOTS);
+    jump_list(t, index);
     t->jumps[index + 1] = t->jumps[index];
     t->jumps[index] = (struct jump_slot){rip, code};
     for (unsigned k = 0; k < 2; k++) { /* the instruction may go on in the next page */
@@ -148,6 +162,8 @@ static void tables_use(struct jit *jit, struct set_tables *t)
     if (t->used)
         return;
     t->used = true;
+    for (unsigned n = 0; n < JUMP_SLOTS; n++)
+        t->jumps[n].rip = JUMP_EMPTY;
     tables_clear(jit, t);
 }
 
@@ -216,10 +232,12 @@ static void table_drop_page(struct jit *jit, struct set_tables *t, uint64_t line
     uint64_t page = (linear >> 12) % JUMP_PAGES;
     if (log2 == 12 && !(t->code_pages[page / 64] >> page % 64 & 1))
         return;
-    for (unsigned n = 0; n < JUMP_SLOTS; n++)
-        if ((t->jumps[n].rip ^ linear) >> log2 == 0 ||
-            ((t->jumps[n].rip + INSN_MAX_BYTES - 1) ^ linear) >> log2 == 0)
-            t->jumps[n].rip = JUMP_EMPTY;
+    for (unsigned k = 0; k < 2 * t->filled_count; k++) {
+        struct jump_slot *s = &t->jumps[t->filled[k / 2] + k % 2];
+        if ((s->rip ^ linear) >> log2 == 0 ||
+            ((s->rip + INSN_MAX_BYTES - 1) ^ linear) >> log2 == 0)
+            s->rip = JUMP_EMPTY;
+    }
 }
 
 static void page_dropped(struct vcpu *c, uint64_t linear, unsigned log2)
@@ -260,9 +278,11 @@ static void page_protected(struct vcpu *c, const uint8_t *page)
 
 static void table_forget_code(struct set_tables *t, uint64_t code)
 {
-    for (unsigned n = 0; t->used && n < JUMP_SLOTS; n++)
-        if (t->jumps[n].code == code)
-            t->jumps[n].rip = JUMP_EMPTY;
+    for (unsigned k = 0; t->used && k < 2 * t->filled_count; k++) {
+        struct jump_slot *s = &t->jumps[t->filled[k / 2] + k % 2];
+        if (s->code == code)
+            s->rip = JUMP_EMPTY;
+    }
 }
 
 /* Nobody comes here any more. Who relied on its not needing the flags goes, too. */

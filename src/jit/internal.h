@@ -55,7 +55,8 @@ struct jump_slot {
     uint64_t rip;
     uint64_t code;
 };
-#define JUMP_SLOTS 8192u
+#define JUMP_SLOTS 65536u
+#define JUMP_PAIRS (JUMP_SLOTS / 2)
 #define JUMP_PAGES 4096u
 #define JUMP_EMPTY 0x7a3fc1d2e5b96001ull
 
@@ -67,6 +68,9 @@ enum fpu_level { FPU_NONE, FPU_SSE, FPU_AVX, FPU_AVX512, FPU_LEVELS };
 struct set_tables {
     struct page_slot pages[2][PAGE_SLOTS]; /* [write] */
     struct jump_slot jumps[JUMP_SLOTS];
+    uint32_t
+        filled[JUMP_PAIRS]; /* first slots of pairs in use: to go through `jumps` costs that */
+    uint32_t filled_count;
     uint64_t code_pages[JUMP_PAGES / 64]; /* bit map: pages that jumps may lead to, by number */
     uint32_t mode;                        /* of the blocks in `jumps` */
     bool used; /* since it was made; otherwise its contents mean nothing */

@@ -39,8 +39,8 @@ struct jump_entry {
     uint64_t linear;
     struct block *block;
 };
-#define JUMP_ENTRIES 4096u
-#define HASH_ENTRIES 16384u
+#define JUMP_ENTRIES 16384u
+#define HASH_ENTRIES 131072u
 #define PAGE_ENTRIES 2048u
 
 struct code_page;
