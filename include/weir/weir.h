@@ -165,10 +165,10 @@ enum weir_exit_reason {
 
 struct weir_exit {
     enum weir_exit_reason reason;
-    int status;            /* DEBUG_EXIT: process exit status; ERROR: -WEIR_E* */
+    int status; /* DEBUG_EXIT: process exit status; ERROR: -WEIR_E* */
     /* Executed by this call. The translator counts them only with a budget or icount. */
     uint64_t instructions;
-    struct {               /* IO and MMIO; a read is answered by setting value and running on */
+    struct { /* IO and MMIO; a read is answered by setting value and running on */
         uint64_t address;
         uint64_t value;
         uint8_t size_bytes;
