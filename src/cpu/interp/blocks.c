@@ -325,6 +325,8 @@ bool block_ends_at(const struct insn *i)
     case OP_SYSEXIT:
     case OP_HLT:
     case OP_MWAIT:
+    case OP_STAC:
+    case OP_CLAC:
     case OP_STI:
     case OP_POPF:
     case OP_MOV_CR:
