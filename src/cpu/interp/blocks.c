@@ -18,8 +18,10 @@
 #include <sys/mman.h>
 
 #define ARENA_BYTES (96u << 20) /* address space: pages are taken when touched */
-#define BLOCK_MAX   (sizeof(struct block) + (BLOCK_INSNS + 1) * sizeof(struct insn) + BLOCK_BYTES)
-#define LINE_LOG2   6
+/* Of which the interpreter alone uses this much: decoding again is cheap, translating is not. */
+#define INTERP_BYTES (16u << 20)
+#define BLOCK_MAX    (sizeof(struct block) + (BLOCK_INSNS + 1) * sizeof(struct insn) + BLOCK_BYTES)
+#define LINE_LOG2    6
 
 struct code_page {
     uint64_t page;  /* physical */
@@ -526,7 +528,8 @@ struct block *blocks_at(struct vcpu *c, uint64_t linear)
     bool faulted;
     if (!fetch_allowed(c, linear) || !paging_translate(c, linear, ACCESS_EXECUTE, c->cpl, &gpa))
         return NULL;
-    if (blocks->flush_wanted || blocks->used + 2 * BLOCK_MAX > ARENA_BYTES)
+    if (blocks->flush_wanted ||
+        blocks->used + 2 * BLOCK_MAX > (c->jit ? ARENA_BYTES : INTERP_BYTES))
         flush(c);
     struct block *b = find(c, linear, gpa, &faulted);
     if (faulted)
