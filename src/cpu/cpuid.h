@@ -50,13 +50,18 @@ void cpu_model_free(struct cpu_model *model);
 /* Names for -cpu help: i = 0,1,...; NULL at the end. `help` may be NULL. */
 const char *cpu_model_name(unsigned i, const char **help);
 
+/* Of a bit set by enum isa_feature. */
+static inline bool features_have(const uint64_t *set, unsigned f)
+{
+    return set[f / 64] >> (f % 64) & 1;
+}
 static inline bool cpu_has(const struct vcpu *c, enum isa_feature f)
 {
-    return c->model->features[f / 64] >> (f % 64) & 1;
+    return features_have(c->model->features, f);
 }
 static inline bool model_has(const struct cpu_model *m, enum isa_feature f)
 {
-    return m->features[f / 64] >> (f % 64) & 1;
+    return features_have(m->features, f);
 }
 static inline unsigned cpu_phys_bits(const struct vcpu *c)
 {
@@ -76,6 +81,10 @@ struct host_cpu {
     struct xsave_component xsave[XCOMP_COUNT];
 };
 void cpuid_host_read(struct host_cpu *host);
+static inline bool host_has(const struct host_cpu *host, unsigned feature)
+{
+    return features_have(host->features, feature);
+}
 
 struct cpuid_feature {
     const char *name;

@@ -176,14 +176,9 @@ static void set_put(uint64_t *set, unsigned f, bool on)
     else
         set[f / 64] &= ~BIT64(f % 64);
 }
-static bool set_has(const uint64_t *set, unsigned f)
-{
-    return set[f / 64] >> (f % 64) & 1;
-}
-
 static bool offerable(const struct parse *p, unsigned f)
 {
-    return !cpuid_features[f].needs_host || set_has(p->host.features, f);
+    return !cpuid_features[f].needs_host || features_have(p->host.features, f);
 }
 
 /* Drops flags that build on absent ones; an error if one of them was asked for. */
@@ -195,9 +190,9 @@ static int drop_dependents(struct parse *p)
         changed = false;
         for (unsigned i = 0; i < ARRAY_SIZE(dependencies); i++) {
             unsigned f = dependencies[i][0], needs = dependencies[i][1];
-            if (!set_has(set, f) || set_has(set, needs))
+            if (!features_have(set, f) || features_have(set, needs))
                 continue;
-            if (set_has(p->wanted, f))
+            if (features_have(p->wanted, f))
                 return err_set(p->err, WEIR_EINVAL, "CPU feature '%s' needs '%s'",
                                cpuid_features[f].name, cpuid_features[needs].name);
             set_put(set, f, false);
@@ -228,7 +223,7 @@ static void base_features(struct parse *p)
     for (unsigned f = 1; f < ISA_COUNT; f++) {
         bool soft = !cpuid_features[f].needs_host;
         bool max = p->definition->base == BASE_MAX && soft;
-        set_put(set, f, max || set_has(p->host.features, f));
+        set_put(set, f, max || features_have(p->host.features, f));
     }
     for (unsigned i = 0; i < ARRAY_SIZE(always); i++)
         set_put(set, always[i], true);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "cpu/cpuid.h"
+#include "cpu/interp/hostexec.h"
 #include "jit/view.h"
 
 #define NEAR_BYTES (1900ull << 20)
@@ -115,11 +115,16 @@ static void slots_clear(struct jit *jit, enum slot_set set)
         slot_clear(jit, &all_slots(jit, set)[n]);
 }
 
+static void jump_drop(struct set_tables *t, uint32_t index)
+{
+    t->jumps[index].rip = jump_empty(index);
+}
+
 void jumps_clear(struct set_tables *t)
 {
     for (unsigned k = 0; k < t->filled_count; k++) {
-        t->jumps[t->filled[k]].rip = JUMP_EMPTY;
-        t->jumps[t->filled[k] + 1].rip = JUMP_EMPTY;
+        jump_drop(t, t->filled[k]);
+        jump_drop(t, t->filled[k] + 1);
     }
     t->filled_count = 0;
     memset(t->code_pages, 0, sizeof(t->code_pages));
@@ -128,7 +133,8 @@ void jumps_clear(struct set_tables *t)
 /* The pair of `rip` has something in it from now on. */
 static void jump_list(struct set_tables *t, uint32_t index)
 {
-    if (t->jumps[index].rip != JUMP_EMPTY || t->jumps[index + 1].rip != JUMP_EMPTY)
+    uint64_t empty = jump_empty(index);
+    if (t->jumps[index].rip != empty || t->jumps[index + 1].rip != empty)
         return;
     if (t->filled_count == JUMP_PAIRS) /* pairs that were emptied singly are in it twice */
         jumps_clear(t);
@@ -162,8 +168,8 @@ static void tables_use(struct jit *jit, struct set_tables *t)
     if (t->used)
         return;
     t->used = true;
-    for (unsigned n = 0; n < JUMP_SLOTS; n++)
-        t->jumps[n].rip = JUMP_EMPTY;
+    jump_drop(t, 0); /* the others are empty as they are */
+    jump_drop(t, 1);
     tables_clear(jit, t);
 }
 
@@ -233,10 +239,10 @@ static void table_drop_page(struct jit *jit, struct set_tables *t, uint64_t line
     if (log2 == 12 && !(t->code_pages[page / 64] >> page % 64 & 1))
         return;
     for (unsigned k = 0; k < 2 * t->filled_count; k++) {
-        struct jump_slot *s = &t->jumps[t->filled[k / 2] + k % 2];
-        if ((s->rip ^ linear) >> log2 == 0 ||
-            ((s->rip + INSN_MAX_BYTES - 1) ^ linear) >> log2 == 0)
-            s->rip = JUMP_EMPTY;
+        uint32_t index = t->filled[k / 2] + k % 2;
+        uint64_t rip = t->jumps[index].rip;
+        if ((rip ^ linear) >> log2 == 0 || ((rip + INSN_MAX_BYTES - 1) ^ linear) >> log2 == 0)
+            jump_drop(t, index);
     }
 }
 
@@ -279,9 +285,9 @@ static void page_protected(struct vcpu *c, const uint8_t *page)
 static void table_forget_code(struct set_tables *t, uint64_t code)
 {
     for (unsigned k = 0; t->used && k < 2 * t->filled_count; k++) {
-        struct jump_slot *s = &t->jumps[t->filled[k / 2] + k % 2];
-        if (s->code == code)
-            s->rip = JUMP_EMPTY;
+        uint32_t index = t->filled[k / 2] + k % 2;
+        if (t->jumps[index].code == code)
+            jump_drop(t, index);
     }
 }
 
@@ -353,11 +359,6 @@ const struct engine_hooks jit_hooks = {
 
 /* ---- life ---- */
 
-static bool host_has(const struct host_cpu *host, unsigned f)
-{
-    return host->features[f / 64] >> (f % 64) & 1;
-}
-
 int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
 {
     code_bytes = pages(code_bytes);
@@ -383,11 +384,9 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
         munmap(region, bytes);
         return rc;
     }
-    struct host_cpu host;
-    cpuid_host_read(&host);
-    jit->has_avx = host_has(&host, ISA_AVX);
-    jit->has_avx512 = host_has(&host, ISA_AVX512F);
-    jit->has_avx512bw = host_has(&host, ISA_AVX512BW);
+    jit->has_avx = host_has(&c->host->cpu, ISA_AVX);
+    jit->has_avx512 = c->host->has_avx512;
+    jit->has_avx512bw = c->host->has_avx512bw;
     stubs_emit(jit);
     jit->stub_bytes = jit->code_used;
     c->jit = jit;

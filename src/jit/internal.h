@@ -58,7 +58,6 @@ struct jump_slot {
 #define JUMP_SLOTS 65536u
 #define JUMP_PAIRS (JUMP_SLOTS / 2)
 #define JUMP_PAGES 4096u
-#define JUMP_EMPTY 0x7a3fc1d2e5b96001ull
 
 /* What code needs of the host's vector registers, each level including the one before. */
 enum fpu_level { FPU_NONE, FPU_SSE, FPU_AVX, FPU_AVX512, FPU_LEVELS };
@@ -367,6 +366,12 @@ bool jit_translatable(const struct block *b);
 static inline uint32_t jump_index(uint64_t rip, uint32_t slots)
 {
     return (uint32_t)(rip / 8) * 2 % slots;
+}
+/* RIP of an empty slot: one that belongs to another pair, so whatever RIP a guest jumps to never
+ * equals it. Zero, so that fresh memory is empty, but for the pair that 0 itself belongs to. */
+static inline uint64_t jump_empty(uint32_t index)
+{
+    return index < 2 ? 8 : 0;
 }
 
 /* ---- registers ---- */

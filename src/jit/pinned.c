@@ -21,7 +21,7 @@ void pinned_init(struct jit *jit)
 void pinned_clear(struct jit *jit)
 {
     for (unsigned n = 0; n < PINNED_SLOTS && jit->pinned.filled; n++)
-        jit->pinned.slots[n].rip = JUMP_EMPTY;
+        jit->pinned.slots[n].rip = 0; /* a key is in all others */
     jit->pinned.filled = false;
 }
 
@@ -29,7 +29,7 @@ void pinned_forget(struct jit *jit, uint64_t code)
 {
     for (unsigned n = 0; n < PINNED_SLOTS && jit->pinned.filled; n++)
         if (jit->pinned.slots[n].code == code)
-            jit->pinned.slots[n].rip = JUMP_EMPTY;
+            jit->pinned.slots[n].rip = 0;
 }
 
 bool pinned_by_selector(uint32_t mode, uint64_t cs_limit)

@@ -54,11 +54,6 @@ static bool arena_access(struct host_exec *h, bool write)
     return !h->arena_toggles || mprotect(h->arena_rw, ARENA_BYTES, prot) == 0;
 }
 
-static bool host_feature(const struct host_exec *h, unsigned f)
-{
-    return h->cpu.features[f / 64] >> (f % 64) & 1;
-}
-
 int hostexec_init(struct vcpu *c, struct err *err)
 {
     struct host_exec *h = aligned_alloc(64, (sizeof *h + 63) & ~(size_t)63);
@@ -66,8 +61,8 @@ int hostexec_init(struct vcpu *c, struct err *err)
         return err_set(err, WEIR_ENOMEM, "instruction thunks: out of memory");
     memset(h, 0, sizeof *h);
     cpuid_host_read(&h->cpu);
-    h->has_avx512 = host_feature(h, ISA_AVX512F);
-    h->has_avx512bw = h->has_avx512 && host_feature(h, ISA_AVX512BW);
+    h->has_avx512 = host_has(&h->cpu, ISA_AVX512F);
+    h->has_avx512bw = h->has_avx512 && host_has(&h->cpu, ISA_AVX512BW);
     h->generation = 1;
     h->thunks = calloc(THUNK_MAX, sizeof *h->thunks);
     h->hash = calloc(2 * THUNK_MAX, sizeof *h->hash);
