@@ -39,11 +39,10 @@ void gen_indirect(struct translation *t)
         as_op(a, OPC(0, 0x0b) | OP_W, T2, rm_near(&t->jit->pinned.key), 0);
     as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 0), 0);
     as_patch(a, as_jcc(a, CC_NE), t->jit->jump_second);
-    if (!t->pinned) {
-        as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
-        as_store(a, rm_near(&t->jit->code_base), T2);
-    }
-    as_op(a, OPC(0, 0xff), 4, rm_mem(T1, 8), 0);
+    if (t->pinned)
+        as_op(a, OPC(0, 0xff), 4, rm_mem(T1, offsetof(struct jump_slot, code)), 0);
+    else
+        gen_jump_through(a, t->jit, 0);
 }
 
 /* The same for RET and JMP, whose target may be none: SP moves when it is known to be one. Not
@@ -60,9 +59,7 @@ static void gen_indirect_checked(struct translation *t, int32_t sp_move)
     cold_add_jump(t, as_jcc(a, CC_NE), site, true, sp_move);
     if (sp_move)
         gen_move_sp(t, sp_move);
-    as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
-    as_store(a, rm_near(&t->jit->code_base), T2);
-    as_op(a, OPC(0, 0xff), 4, rm_mem(T1, 8), 0);
+    gen_jump_through(a, t->jit, 0);
 }
 
 /* All flags into flags_ax: what lies behind is unknown. */
@@ -431,11 +428,8 @@ static bool gen_call_near(struct translation *t, const struct insn *i)
 static void gen_target_check(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
-    if (is_wide(t)) { /* canonical */
-        as_store(a, rm_reg(T1), T2);
-        as_op_imm(a, OPC(0, 0xc1) | OP_W, 7, rm_reg(T1), 47, 1);
-        as_op_imm(a, OPC(0, 0x83) | OP_W, 0, rm_reg(T1), 1, 1);
-        as_op_imm(a, OPC(0, 0x83) | OP_W, 7, rm_reg(T1), 1, 1);
+    if (is_wide(t)) {
+        gen_canonical_test(a);
         gen_bail(t, CC_A);
         return;
     }

@@ -102,13 +102,6 @@ static void reg_put(struct translation *t, const struct insn *i, const struct pa
         as_store(&t->as, guest_home(t, i->reg), T2);
 }
 
-static void before_op(struct translation *t)
-{
-    const struct op_info *o = &op_table[t->insns[t->at].op];
-    if (o->flags_read || ((o->flags_written | o->flags_undefined) && flags_partial(t)))
-        flags_require(t);
-}
-
 static bool gen_memory_form(struct translation *t, const struct insn *i, struct parts *p)
 {
     bool high = p->reg && p->op & OP_BYTE_REG && i->reg >= 16;
@@ -119,7 +112,7 @@ static bool gen_memory_form(struct translation *t, const struct insn *i, struct 
         as_op_imm(&t->as, OPC(0, 0xf6), 0, rm_reg(T1), p->rm_bytes - 1, 1);
         gen_bail(t, CC_NE);
     }
-    before_op(t);
+    flags_before(t);
     if (i->prefixes & PFX_LOCK)
         p->op |= OP_LOCK;
     if (high) {
@@ -136,7 +129,7 @@ static bool gen_memory_form(struct translation *t, const struct insn *i, struct 
 
 static bool gen_register_form(struct translation *t, const struct insn *i, struct parts *p)
 {
-    before_op(t);
+    flags_before(t);
     unsigned reg = reg_fetch(t, i, p);
     if (!p->rm) { /* accumulator and immediate */
         as8(&t->as, 0x90);
@@ -196,9 +189,8 @@ static bool gen_plain(struct translation *t, const struct insn *i)
     if (i->prefixes & PFX_LOCK && !i->mem)
         return false;
     bool done = i->mem ? gen_memory_form(t, i, &p) : gen_register_form(t, i, &p);
-    const struct op_info *o = &op_table[i->op];
-    if (done && (o->flags_written | o->flags_undefined))
-        t->flags = FLAGS_LIVE;
+    if (done)
+        flags_after(t);
     return done;
 }
 
@@ -294,7 +286,7 @@ static bool gen_inc(struct translation *t, const struct insn *i)
 {
     if (insn_row(i)->operands[0].kind != KIND_Z)
         return gen_plain(t, i);
-    before_op(t); /* 40-4F: 32-bit code, nothing is spilled */
+    flags_before(t); /* 40-4F: 32-bit code, nothing is spilled */
     as_op(&t->as, OPC(0, 0xff) | (i->opsize == 2 ? OP_66 : 0), i->op == OP_DEC,
           rm_reg(host_reg(i->reg)), 0);
     t->flags = FLAGS_LIVE;
@@ -391,7 +383,7 @@ static bool gen_bare(struct translation *t, const struct insn *i)
 
 static bool gen_flag(struct translation *t, const struct insn *i)
 {
-    before_op(t);
+    flags_before(t);
     as8(&t->as, i->opcode);
     if (i->op != OP_LAHF)
         t->flags = FLAGS_LIVE;

@@ -273,13 +273,10 @@ bool gen_vector(struct translation *t, const struct insn *i)
             gen_bail(t, CC_NE);
         }
     }
-    const struct op_info *o = &op_table[i->op];
-    if (o->flags_read || ((o->flags_written | o->flags_undefined) && flags_partial(t)))
-        flags_require(t);
+    flags_before(t);
     load_spilled(t, &f);
     put(a, i, &f);
     store_spilled(t, &f);
-    if (o->flags_written | o->flags_undefined)
-        t->flags = FLAGS_LIVE;
+    flags_after(t);
     return true;
 }

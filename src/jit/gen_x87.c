@@ -33,7 +33,6 @@ static bool writes_memory(const struct insn *i)
 bool gen_x87(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
-    const struct op_info *o = &op_table[i->op];
     if (!t->x87 || !is_x87(t, i))
         return false;
     unsigned bytes =
@@ -48,15 +47,13 @@ bool gen_x87(struct translation *t, const struct insn *i)
         as_op_imm(a, OPC(0, 0xf7), 0, rm_reg(T2), 0x3f, 4);
         gen_bail(t, CC_NE);
     }
-    if (o->flags_read || ((o->flags_written | o->flags_undefined) && flags_partial(t)))
-        flags_require(t);
+    flags_before(t);
     if (i->mem) {
         as_op(a, OPC(0, i->opcode), i->modrm >> 3 & 7u, rm_mem(T1, 0), 0);
     } else {
         as8(a, i->opcode);
         as8(a, i->modrm);
     }
-    if (o->flags_written | o->flags_undefined)
-        t->flags = FLAGS_LIVE;
+    flags_after(t);
     return true;
 }

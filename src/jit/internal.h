@@ -260,8 +260,10 @@ void gen_move_sp(struct translation *t, int32_t by);
 void flags_preserve(struct translation *t);
 /* Before code that reads EFLAGS. */
 void flags_require(struct translation *t);
-/* Whether the current instruction leaves flags as they are that somebody needs. */
-bool flags_partial(const struct translation *t);
+/* Around the current instruction, done as it is: what it reads, and what it leaves as it was and
+ * somebody needs, must be in EFLAGS before; what it writes is there then. */
+void flags_before(struct translation *t);
+void flags_after(struct translation *t);
 /* Calls the interpreter for the current instruction. */
 void gen_call(struct translation *t);
 
@@ -314,6 +316,10 @@ void gen_bail(struct translation *t, unsigned cc);
 
 /* x64/stubs.c */
 void stubs_emit(struct jit *jit);
+/* On through slot 0 or 1 of the pair at T1, whose RIP is in T2; not for pinned blocks. */
+void gen_jump_through(struct as *a, const struct jit *jit, unsigned slot);
+/* Condition A: T2 is not canonical. Destroys T1. */
+void gen_canonical_test(struct as *a);
 
 /* x64/fpu.c */
 void fpu_stubs_emit(struct as *a, struct jit *jit);

@@ -120,9 +120,19 @@ static uint8_t killed(const struct insn *i)
     return pack(o->flags_written | (rotate ? 0 : o->flags_undefined));
 }
 
-bool flags_partial(const struct translation *t)
+void flags_before(struct translation *t)
 {
-    return t->live[t->at + 1] & ~killed(&t->insns[t->at]);
+    const struct insn *i = &t->insns[t->at];
+    const struct op_info *o = &op_table[i->op];
+    bool leaves_some = t->live[t->at + 1] & ~killed(i);
+    if (o->flags_read || ((o->flags_written | o->flags_undefined) && leaves_some))
+        flags_require(t);
+}
+void flags_after(struct translation *t)
+{
+    const struct op_info *o = &op_table[t->insns[t->at].op];
+    if (o->flags_written | o->flags_undefined)
+        t->flags = FLAGS_LIVE;
 }
 
 static void find_live(struct translation *t)
@@ -189,15 +199,10 @@ static void gen_cold_jump(struct translation *t, const struct cold *k)
         no = as_jcc(a, CC_NE);
         if (k->sp_move)
             gen_move_sp(t, k->sp_move);
-        as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
-        as_store(a, rm_near(&t->jit->code_base), T2);
-        as_op(a, OPC(0, 0xff), 4, rm_mem(T1, 24), 0);
+        gen_jump_through(a, t->jit, 1);
         as_patch(a, no, as_here(a));
     }
-    as_store(a, rm_reg(T1), T2);
-    as_op_imm(a, OPC(0, 0xc1) | OP_W, 7, rm_reg(T1), 47, 1);
-    as_op_imm(a, OPC(0, 0x83) | OP_W, 0, rm_reg(T1), 1, 1);
-    as_op_imm(a, OPC(0, 0x83) | OP_W, 7, rm_reg(T1), 1, 1);
+    gen_canonical_test(a);
     uint8_t *faults = as_jcc(a, CC_A);
     if (k->sp_move)
         gen_move_sp(t, k->sp_move);

@@ -82,15 +82,30 @@ static void emit_exits(struct as *a, struct jit *jit)
     as_jmp_to(a, jit->leave);
 }
 
+void gen_jump_through(struct as *a, const struct jit *jit, unsigned slot)
+{
+    as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
+    as_store(a, rm_near(&jit->code_base), T2);
+    size_t code = slot * sizeof(struct jump_slot) + offsetof(struct jump_slot, code);
+    as_op(a, OPC(0, 0xff), 4, rm_mem(T1, (int32_t)code), 0);
+}
+
+/* Bits 47-63 are all the same: the shift makes 0 or -1, one more is 1 or 0. */
+void gen_canonical_test(struct as *a)
+{
+    as_store(a, rm_reg(T1), T2);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 7, rm_reg(T1), 47, 1);
+    as_op_imm(a, OPC(0, 0x83) | OP_W, 0, rm_reg(T1), 1, 1);
+    as_op_imm(a, OPC(0, 0x83) | OP_W, 7, rm_reg(T1), 1, 1);
+}
+
 /* T2 = RIP, which is not in the pair's first slot at T1. */
 static void emit_jump_second(struct as *a, struct jit *jit)
 {
     jit->jump_second = begin(a);
     as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 16), 0);
     as_patch(a, as_jcc(a, CC_NE), jit->exit_indirect);
-    as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
-    as_store(a, rm_near(&jit->code_base), T2);
-    as_op(a, OPC(0, 0xff), 4, rm_mem(T1, 24), 0);
+    gen_jump_through(a, jit, 1);
 }
 
 static void emit_site_call(struct as *a, struct jit *jit)
