@@ -196,94 +196,11 @@ WEIR_API void weir_set_reset_exits(weir *vm, bool on);
 /* Accesses that no device claims end weir_run instead of reading as all ones. */
 WEIR_API void weir_set_unclaimed_exits(weir *vm, bool on);
 
-/* ---- state of a vCPU -------------------------------------------------------------------- */
-
-enum weir_reg {
-    WEIR_RAX,
-    WEIR_RCX,
-    WEIR_RDX,
-    WEIR_RBX,
-    WEIR_RSP,
-    WEIR_RBP,
-    WEIR_RSI,
-    WEIR_RDI,
-    WEIR_R8,
-    WEIR_R9,
-    WEIR_R10,
-    WEIR_R11,
-    WEIR_R12,
-    WEIR_R13,
-    WEIR_R14,
-    WEIR_R15,
-    WEIR_RIP,
-    WEIR_RFLAGS,
-    WEIR_ES,
-    WEIR_CS,
-    WEIR_SS,
-    WEIR_DS,
-    WEIR_FS,
-    WEIR_GS,
-    WEIR_LDTR,
-    WEIR_TR, /* segment */
-    WEIR_GDTR,
-    WEIR_IDTR, /* segment: base and limit only */
-    WEIR_CR0,
-    WEIR_CR2,
-    WEIR_CR3,
-    WEIR_CR4,
-    WEIR_CR8,
-    WEIR_XCR0,
-    WEIR_EFER,
-    WEIR_DR0,
-    WEIR_DR1,
-    WEIR_DR2,
-    WEIR_DR3,
-    WEIR_DR6,
-    WEIR_DR7,
-    WEIR_FCW,
-    WEIR_FSW,
-    WEIR_FTW,
-    WEIR_MXCSR,
-    WEIR_ST0,
-    WEIR_ST1,
-    WEIR_ST2,
-    WEIR_ST3,
-    WEIR_ST4,
-    WEIR_ST5,
-    WEIR_ST6,
-    WEIR_ST7, /* bytes */
-    WEIR_ZMM0,
-    WEIR_ZMM31 = WEIR_ZMM0 + 31, /* bytes: 16, 32 or 64 of them are meaningful */
-    WEIR_K0,
-    WEIR_K7 = WEIR_K0 + 7,
-    WEIR_REG_COUNT
-};
-
-union weir_value {
-    uint64_t u64;
-    struct {
-        uint16_t selector;
-        uint16_t attributes; /* descriptor bits 40-55: type, S, DPL, P, AVL, L, D/B, G at 15 */
-        uint32_t limit;      /* in bytes, expanded */
-        uint64_t base;
-    } segment;
-    uint8_t bytes[64];
-};
-
-/* One register. INVAL for an unknown one. Setting a control register loads it without the
- * checks of MOV CRn, but never into a combination that a CPU cannot have (-WEIR_EINVAL). */
-WEIR_API int weir_reg_get(weir_vcpu *cpu, enum weir_reg reg, union weir_value *value);
-WEIR_API int weir_reg_set(weir_vcpu *cpu, enum weir_reg reg, const union weir_value *value);
-/* Name as in the manual, lower case ("rax"); and back, -WEIR_ENOENT if there is none. */
-WEIR_API const char *weir_reg_name(enum weir_reg reg);
-WEIR_API int weir_reg_by_name(const char *name);
-WEIR_API int weir_msr_get(weir_vcpu *cpu, uint32_t msr, uint64_t *value);
-WEIR_API int weir_msr_set(weir_vcpu *cpu, uint32_t msr, uint64_t value);
-/* Width in bits (16, 32, 64) of the code at CS:RIP, and RIP as a linear address. */
-WEIR_API int weir_code_bits(weir_vcpu *cpu);
-WEIR_API weir_gva weir_linear_rip(weir_vcpu *cpu);
-
 #ifdef __cplusplus
 }
 #endif
+
+/* Registers. */
+#include "context.h"
+
 #endif
