@@ -180,6 +180,10 @@ enum weir_machine_event {
 typedef void weir_machine_event_fn(void *ctx, enum weir_machine_event event, bool from_guest);
 /* Called without locks held, from the thread in which it happens. One per VM. */
 WEIR_API void weir_on_machine_event(weir *vm, weir_machine_event_fn *fn, void *ctx);
+/* Others that want to know, up to eight; one call at a time. After the removal has returned, and
+ * was not made by a listener, `fn` is not called any more. */
+WEIR_API int weir_machine_listener_add(weir *vm, weir_machine_event_fn *fn, void *ctx);
+WEIR_API void weir_machine_listener_remove(weir *vm, weir_machine_event_fn *fn, void *ctx);
 
 #ifdef __cplusplus
 }

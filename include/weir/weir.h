@@ -185,6 +185,10 @@ WEIR_API int weir_run(weir_vcpu *cpu, uint64_t budget_instructions, struct weir_
 WEIR_API void weir_pause(weir *vm);
 WEIR_API void weir_resume(weir *vm);
 WEIR_API bool weir_is_paused(const weir *vm);
+/* The same for a short look at the machine by any number of threads at once: a pause in between
+ * stays one, and no listener is told. Not in the vCPU's own thread. */
+WEIR_API void weir_hold(weir *vm);
+WEIR_API void weir_release(weir *vm);
 /* Makes weir_run return with WEIR_EXIT_QUIT as soon as possible. Not from a signal handler. */
 WEIR_API void weir_quit(weir *vm);
 

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "dev/chips.h"
 #include "dev/input.h"
+#include "run/run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,5 @@ void weir_powerdown(weir *vm)
     if (vm->acpi)
         acpi_power_button(vm->acpi);
     pthread_mutex_unlock(&vm->device_lock);
-    if (vm->event_fn)
-        vm->event_fn(vm->event_ctx, WEIR_EVENT_POWERDOWN, false);
+    run_emit(vm, WEIR_EVENT_POWERDOWN, false);
 }

@@ -84,6 +84,7 @@ struct weir {
     bool shutdown_wanted, debug_exit_wanted, reset_from_guest;
     int debug_exit_status;
     pthread_t run_thread;
+    unsigned holds; /* weir_hold */
     /* What weir_set_unclaimed_exits awaits: answers to reads of one instruction, in order. */
     uint64_t answers[4];
     unsigned answer_count, answer_next;
@@ -92,8 +93,12 @@ struct weir {
         uint64_t gpa, length;
     } code_writes[64];
     unsigned code_write_count;
-    weir_machine_event_fn *event_fn;
-    void *event_ctx;
+    /* [0] is weir_on_machine_event's. listen_lock is recursive, and held during the calls. */
+    struct {
+        weir_machine_event_fn *fn;
+        void *ctx;
+    } listeners[9];
+    pthread_mutex_t listen_lock;
     /* board */
     struct firmware *firmware; /* board/firmware.h */
     bool a20_enabled;

@@ -142,15 +142,75 @@ bool weir_is_paused(const weir *vm)
     return __atomic_load_n(&vm->paused, __ATOMIC_RELAXED);
 }
 
+void weir_hold(weir *vm)
+{
+    pthread_mutex_lock(&vm->run_lock);
+    vm->holds++;
+    pthread_mutex_unlock(&vm->run_lock);
+    cpu_attention(&vm->cpu, ATTENTION_STOP);
+    pthread_mutex_lock(&vm->run_lock);
+    while (vm->running)
+        pthread_cond_wait(&vm->run_changed, &vm->run_lock);
+    pthread_mutex_unlock(&vm->run_lock);
+}
+
+void weir_release(weir *vm)
+{
+    pthread_mutex_lock(&vm->run_lock);
+    vm->holds--;
+    pthread_cond_broadcast(&vm->run_changed);
+    pthread_mutex_unlock(&vm->run_lock);
+}
+
+static bool is_held(struct weir *vm)
+{
+    pthread_mutex_lock(&vm->run_lock);
+    bool held = vm->holds > 0;
+    pthread_mutex_unlock(&vm->run_lock);
+    return held;
+}
+
+/* ---- listeners ---- */
+
 void weir_on_machine_event(weir *vm, weir_machine_event_fn *fn, void *ctx)
 {
-    vm->event_fn = fn;
-    vm->event_ctx = ctx;
+    pthread_mutex_lock(&vm->listen_lock);
+    vm->listeners[0].fn = fn;
+    vm->listeners[0].ctx = ctx;
+    pthread_mutex_unlock(&vm->listen_lock);
 }
+
+int weir_machine_listener_add(weir *vm, weir_machine_event_fn *fn, void *ctx)
+{
+    int rc = -WEIR_EBUSY;
+    pthread_mutex_lock(&vm->listen_lock);
+    for (unsigned i = 1; i < ARRAY_SIZE(vm->listeners) && rc; i++) {
+        if (vm->listeners[i].fn)
+            continue;
+        vm->listeners[i].fn = fn;
+        vm->listeners[i].ctx = ctx;
+        rc = 0;
+    }
+    pthread_mutex_unlock(&vm->listen_lock);
+    return rc ? err_set(&vm->err, WEIR_EBUSY, "too many listeners for machine events") : 0;
+}
+
+void weir_machine_listener_remove(weir *vm, weir_machine_event_fn *fn, void *ctx)
+{
+    pthread_mutex_lock(&vm->listen_lock);
+    for (unsigned i = 1; i < ARRAY_SIZE(vm->listeners); i++)
+        if (vm->listeners[i].fn == fn && vm->listeners[i].ctx == ctx)
+            vm->listeners[i].fn = NULL;
+    pthread_mutex_unlock(&vm->listen_lock);
+}
+
 void run_emit(struct weir *vm, enum weir_machine_event event, bool from_guest)
 {
-    if (vm->event_fn)
-        vm->event_fn(vm->event_ctx, event, from_guest);
+    pthread_mutex_lock(&vm->listen_lock);
+    for (unsigned i = 0; i < ARRAY_SIZE(vm->listeners); i++)
+        if (vm->listeners[i].fn)
+            vm->listeners[i].fn(vm->listeners[i].ctx, event, from_guest);
+    pthread_mutex_unlock(&vm->listen_lock);
 }
 
 /* ---- taking requests in the vCPU thread ---- */
@@ -242,7 +302,7 @@ static bool take_wishes(struct weir *vm, struct weir_exit *exit)
         vm->cpu.exit.pending = false;
         return true;
     }
-    if (weir_is_paused(vm)) {
+    if (weir_is_paused(vm) || is_held(vm)) {
         exit->reason = WEIR_EXIT_PAUSED;
         return true;
     }
@@ -319,7 +379,7 @@ static bool unclaimed_port(void *ctx, uint64_t address, uint64_t *value, unsigne
 static bool enter(struct weir *vm, struct weir_exit *exit)
 {
     pthread_mutex_lock(&vm->run_lock);
-    while (vm->paused && !vm->quit && !vm->reset_wanted)
+    while (vm->holds || (vm->paused && !vm->quit && !vm->reset_wanted))
         pthread_cond_wait(&vm->run_changed, &vm->run_lock);
     bool quit = vm->quit;
     vm->quit = false;
@@ -380,6 +440,7 @@ int run_init(struct weir *vm)
     if (pthread_mutexattr_init(&recursive) ||
         pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE) ||
         pthread_mutex_init(&vm->device_lock, &recursive) ||
+        pthread_mutex_init(&vm->listen_lock, &recursive) ||
         pthread_mutex_init(&vm->run_lock, NULL) || pthread_cond_init(&vm->run_changed, NULL))
         return err_set(&vm->err, WEIR_ENOMEM, "cannot create locks");
     pthread_mutexattr_destroy(&recursive);
@@ -411,5 +472,6 @@ void run_fini(struct weir *vm)
 {
     pthread_cond_destroy(&vm->run_changed);
     pthread_mutex_destroy(&vm->run_lock);
+    pthread_mutex_destroy(&vm->listen_lock);
     pthread_mutex_destroy(&vm->device_lock);
 }

@@ -17,7 +17,7 @@
 
 static struct rig *rig_of(const weir *vm)
 {
-    return ((const struct weir *)vm)->event_ctx;
+    return ((const struct weir *)vm)->listeners[0].ctx;
 }
 void machine_reset_request(weir *vm)
 {
@@ -64,7 +64,7 @@ struct rig *rig_new(void)
         abort();
     memset(vm, 0, sizeof(*vm));
     rig->vm = vm;
-    vm->event_ctx = rig;
+    vm->listeners[0].ctx = rig;
     rig->debug_exit = -1;
     log_init(&vm->log, log_line, rig);
     vm->log.items = WEIR_LOG_GUEST_ERRORS;

@@ -102,9 +102,9 @@ static char *parse_word(const char **s)
 static bool register_of_tool(void *ctx, const char *name, uint64_t *value)
 {
     struct tool *t = ctx;
-    bool held = tool_hold(t);
+    weir_hold(t->vm);
     bool found = register_value(weir_get_vcpu(t->vm, 0), name, value);
-    tool_release(t, held);
+    weir_release(t->vm);
     return found;
 }
 

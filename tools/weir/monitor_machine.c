@@ -294,7 +294,7 @@ void monitor_info(struct command_call *c)
                     suggest(topic, topic_name_at, c->tool));
         return;
     }
-    bool held = tool_hold(c->tool);
+    weir_hold(c->tool->vm);
     report(c, weir_info(c->tool->vm, topic, c->out));
-    tool_release(c->tool, held);
+    weir_release(c->tool->vm);
 }

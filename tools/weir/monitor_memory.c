@@ -18,7 +18,7 @@ static int read_physical(void *ctx, uint64_t address, void *buffer, size_t lengt
 
 static void dump(struct command_call *c, bool physical)
 {
-    bool held = tool_hold(c->tool);
+    weir_hold(c->tool->vm);
     int bits = weir_code_bits(weir_get_vcpu(c->tool->vm, 0));
     struct dump d = {.read = physical ? read_physical : read_virtual,
                      .ctx = c->tool,
@@ -29,7 +29,7 @@ static void dump(struct command_call *c, bool physical)
     if (d.format.letter == 'i' && d.format.size)
         d.code_bits = d.format.size == 8 ? 64 : d.format.size == 4 ? 32 : 16;
     dump_memory(c->out, &d);
-    tool_release(c->tool, held);
+    weir_release(c->tool->vm);
 }
 
 void monitor_x(struct command_call *c)
@@ -91,7 +91,7 @@ void monitor_sum(struct command_call *c)
     uint64_t address = (uint64_t)c->args[0].number, left = (uint64_t)c->args[1].number;
     uint16_t sum = 0;
     uint8_t buffer[4096];
-    bool held = tool_hold(c->tool);
+    weir_hold(c->tool->vm);
     if (left > weir_ram_bytes(c->tool->vm) + (1ull << 32))
         left = 0;
     while (left) {
@@ -103,7 +103,7 @@ void monitor_sum(struct command_call *c)
         address += n;
         left -= n;
     }
-    tool_release(c->tool, held);
+    weir_release(c->tool->vm);
     text_printf(c->out, "%05d\n", sum);
 }
 
@@ -139,9 +139,9 @@ const char *save_memory(struct tool *t, bool physical, uint64_t address, uint64_
                  strerror(errno));
         return t->error_text;
     }
-    bool held = tool_hold(t);
+    weir_hold(t->vm);
     const char *problem = copy_memory(t, physical, address, length, file);
-    tool_release(t, held);
+    weir_release(t->vm);
     if (fclose(file) != 0 && !problem)
         problem = strerror(errno);
     return problem;

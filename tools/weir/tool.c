@@ -55,20 +55,6 @@ bool tool_cont(struct tool *t, const char **why_not)
     return true;
 }
 
-bool tool_hold(struct tool *t)
-{
-    if (weir_is_paused(t->vm))
-        return false;
-    weir_pause(t->vm);
-    return true;
-}
-
-void tool_release(struct tool *t, bool held)
-{
-    if (held)
-        weir_resume(t->vm);
-}
-
 const char *tool_error(struct tool *t)
 {
     const char *text = weir_last_error(t->vm);

@@ -76,10 +76,6 @@ struct drive_state *tool_drive(struct tool *t, const char *id);
 void tool_forget_drives(struct tool *t);
 /* Changes (file NULL: removes) a medium and keeps `drives` in step. 0 or -WEIR_E*. */
 int tool_media(struct tool *t, const char *id, const char *file, bool force);
-/* Stops the vCPU for an inspection, if it runs; returns what tool_release needs. */
-bool tool_hold(struct tool *t);
-void tool_release(struct tool *t, bool held);
-
 /* lockstep.c: -accel check; the process's status. */
 int lockstep_run(struct tool *t);
 
