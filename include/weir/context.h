@@ -9,7 +9,7 @@
  * registers at the time, and the guest's next instruction sees it: engines keep no copy over a
  * callback. Inside a callback of an instruction (a port, a device register) RIP is already behind
  * that instruction, which still writes its own results when the callback returns; if RIP is set
- * there, the guest goes on at the new one. What a fault or an event reports is exact.
+ * there, the guest goes on at the new one. RFLAGS: see weir_set_exact_flags.
  *
  * What is checked. A value is refused (-WEIR_EINVAL, nothing changed) when no processor could be in
  * that state. States that a processor could not reach by its instructions are allowed.
@@ -171,6 +171,10 @@ WEIR_API int weir_reg_set(weir_vcpu *cpu, enum weir_reg reg, const union weir_va
 /* For registers that are a number. The getter gives 0 for others. */
 WEIR_API uint64_t weir_reg_get_u64(weir_vcpu *cpu, enum weir_reg reg);
 WEIR_API int weir_reg_set_u64(weir_vcpu *cpu, enum weir_reg reg, uint64_t value);
+/* The translator lets arithmetic flags in RFLAGS be stale where the guest overwrites them before it
+ * reads them. Exact: never (as with a budget or -icount); costs some speed. Any thread; from the
+ * next weir_run on. */
+WEIR_API void weir_set_exact_flags(weir *vm, bool on);
 /* Whether the register was set since the vCPU last executed an instruction. */
 WEIR_API bool weir_reg_is_dirty(weir_vcpu *cpu, enum weir_reg reg);
 /* Name as in the manual, lower case ("rax"); and back, -WEIR_ENOENT if there is none. */

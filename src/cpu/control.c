@@ -9,15 +9,7 @@
 #include "cpu/seg.h"
 #include "cpu/tlb.h"
 
-#define CR0_VALID                                                                              \
-    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
-     CR0_PG)
 #define CR3_NO_FLUSH BIT64(63)
-
-static bool pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
-{
-    return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LME);
-}
 
 /* Whether paging may be switched on or off; *efer gets the new LMA. */
 static bool paging_switch_ok(struct vcpu *c, uint64_t value, uint64_t *efer)
@@ -186,7 +178,7 @@ uint64_t cr_read(struct vcpu *c, unsigned n)
     }
 }
 
-bool efer_write(struct vcpu *c, uint64_t value)
+uint64_t efer_valid_bits(const struct vcpu *c)
 {
     uint64_t valid = EFER_LMA;
     if (cpu_has(c, ISA_SYSCALL))
@@ -197,7 +189,12 @@ bool efer_write(struct vcpu *c, uint64_t value)
         valid |= EFER_NXE;
     if (cpu_has(c, ISA_FXSR_OPT))
         valid |= EFER_FFXSR;
-    if (value & ~valid)
+    return valid;
+}
+
+bool efer_write(struct vcpu *c, uint64_t value)
+{
+    if (value & ~efer_valid_bits(c))
         return false;
     value = (value & ~(uint64_t)EFER_LMA) | (c->efer & EFER_LMA);
     uint64_t changed = value ^ c->efer;
@@ -210,12 +207,17 @@ bool efer_write(struct vcpu *c, uint64_t value)
     return true;
 }
 
-bool xcr0_write(struct vcpu *c, uint64_t value)
+bool xcr0_valid(const struct vcpu *c, uint64_t value)
 {
     uint64_t avx512 = value & XCR0_AVX512;
-    if ((value & ~c->model->xcr0_mask) || !(value & XCR0_X87) ||
-        ((value & XCR0_AVX) && !(value & XCR0_SSE)) ||
-        (avx512 && (avx512 != XCR0_AVX512 || !(value & XCR0_AVX))))
+    return !(value & ~c->model->xcr0_mask) && (value & XCR0_X87) &&
+           !((value & XCR0_AVX) && !(value & XCR0_SSE)) &&
+           (!avx512 || (avx512 == XCR0_AVX512 && (value & XCR0_AVX)));
+}
+
+bool xcr0_write(struct vcpu *c, uint64_t value)
+{
+    if (!xcr0_valid(c, value))
         return false;
     c->xcr0 = value;
     return true;

@@ -106,6 +106,7 @@ void vcpu_reset(struct vcpu *c, bool init)
     c->cpl = c->shadow = 0;
     c->halted = c->nmi_blocked = c->wait_for_sipi = c->monitor_armed = false;
     c->pending_dr6 = 0;
+    c->injection.pending = false;
     if (!init)
         reset_msrs(c);
     tlb_flush_all(c);

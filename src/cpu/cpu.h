@@ -105,6 +105,18 @@ void paging_dump_tlb(struct vcpu *c, struct weir_text *out); /* info tlb */
 /* ---- cpuid.c ---- */
 void cpuid_query(const struct vcpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
+/* ---- context.c: state set from outside ---- */
+/* To be called before the register is changed: the engine that is running takes the change. */
+void context_touch(struct vcpu *c, enum weir_reg reg);
+/* An engine is about to run: what was set is used. */
+void context_used(struct vcpu *c);
+/* Whether a processor can have these together; cr0 and cr4 of this model. */
+bool context_control_ok(const struct vcpu *c, uint64_t cr0, uint64_t cr4, uint64_t efer,
+                        uint64_t rflags);
+bool context_injection_ok(const struct weir_injection *injection);
+/* ATTENTION_EVENT: delivers what is due. STOP_NEXT: there was nothing. */
+enum weir_stop context_deliver(struct vcpu *c);
+
 /* ---- interp/blocks.c: decoded code ---- */
 int blocks_init(struct vcpu *c);
 void blocks_fini(struct vcpu *c);

@@ -18,8 +18,10 @@
 #define MXCSR_FLAGS    0x3fu
 #define MXCSR_FTZ      0x8000u
 
-/* WEIR_FCW..WEIR_MXCSR, ST0-7, ZMM0-31, K0-7: 0 or -WEIR_EINVAL. Unsupported parts read as 0.
- * FTW is the full tag word of FNSTENV. */
+/* Bytes that the model has of vector register n: 0, 16, 32 or 64. */
+unsigned fpu_vector_bytes(const struct vcpu *c, unsigned n);
+/* WEIR_FCW..WEIR_MXCSR, ST0-7, ZMM0-31, K0-7, FOP..FDS: 0 or -WEIR_EINVAL. Unsupported parts
+ * read as 0. FTW is the full tag word of FNSTENV. */
 int fpu_reg_get(const struct vcpu *c, enum weir_reg reg, union weir_value *value);
 /* Reserved bits of MXCSR are refused. */
 int fpu_reg_set(struct vcpu *c, enum weir_reg reg, const union weir_value *value);

@@ -12,6 +12,7 @@
 #define CPU_STATE_H
 
 #include <pthread.h>
+#include <weir/context.h>
 #include "base/bits.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -116,6 +117,7 @@ enum {
     ATTENTION_CODE = 1 << 7, /* a device wrote to code pages: drop their blocks */
     ATTENTION_A20 = 1 << 8,
     ATTENTION_SMI = 1 << 9,
+    ATTENTION_EVENT = 1 << 10, /* an injection or a debug trap was set from outside */
 };
 
 /* vcpu.shadow. TF_NOW: the single-step trap behind this instruction depends on TF as it is now, not
@@ -197,7 +199,8 @@ struct vcpu {
     bool nmi_blocked;
     bool wait_for_sipi;
     bool monitor_armed;
-    uint64_t pending_dr6; /* debug traps to report at the next boundary */
+    uint64_t pending_dr6;            /* debug traps to report at the next boundary */
+    struct weir_injection injection; /* set from outside: before the next instruction */
 
     /* ---- derived (mode.c) */
     uint32_t mode;
@@ -211,6 +214,11 @@ struct vcpu {
     uint32_t poll;      /* atomic: set with `attention`; what translated code looks at */
     uint32_t sleeping;  /* atomic: the vCPU thread waits on `attention` (futex) */
     struct x86_fault fault;
+    /* What was set from outside since an engine last ran, by enum weir_reg; `rip_set`: the
+     * instruction that is being executed must not move rip back (context.c). */
+    uint64_t dirty[3];
+    bool touched, rip_set;
+    bool exact_flags;           /* jit: keep arithmetic flags that nothing needs */
     uint64_t instructions;      /* executed since creation */
     uint32_t deliveries_logged; /* number of the next "int" entry in the log */
     uint64_t insn_limit;        /* leave when instructions reaches it (budget, timer) */

@@ -101,7 +101,7 @@ static uint64_t serve_site(struct jit_site *site, struct insn *insn)
     c->rip = (jit->code_base + site->next) & rip_mask(c);
     c->instructions -= rest;
     enum weir_stop stop = insn->exec(c, insn);
-    bool goes_on = !site->alone && generation == jit->generation && !b->dead &&
+    bool goes_on = !site->alone && !c->touched && generation == jit->generation && !b->dead &&
                    c->mode == b->mode && !c->shadow && !c->pending_dr6 &&
                    c->insn_limit >= c->instructions + rest;
     jit->allowed = level_allowed(c);
@@ -183,7 +183,7 @@ static void jumps_check(struct jit *jit)
 /* Whether instructions are counted exactly against a limit; code is made for one or the other. */
 static void select_limit(struct jit *jit)
 {
-    bool limited = jit->c->insn_limit != UINT64_MAX || jit->c->icount;
+    bool limited = jit->c->insn_limit != UINT64_MAX || jit->c->icount || jit->c->exact_flags;
     if (limited == jit->limited)
         return;
     jit->limited = limited;

@@ -12,6 +12,12 @@
 
 static enum weir_stop take_interrupt(struct weir *vm, struct vcpu *c, uint32_t attention)
 {
+    if (attention & ATTENTION_EVENT) {
+        cpu_attention_clear(c, ATTENTION_EVENT);
+        enum weir_stop stop = context_deliver(c);
+        if (stop != STOP_NEXT)
+            return stop;
+    }
     if ((attention & ATTENTION_NMI) && !c->nmi_blocked && !c->shadow) {
         cpu_attention_clear(c, ATTENTION_NMI);
         return interrupt_deliver(c, VEC_NMI, true);
@@ -131,6 +137,7 @@ static void dispatch(struct weir *vm, struct vcpu *c, struct weir_exit *exit)
             exit->reason = WEIR_EXIT_BUDGET;
             return;
         }
+        context_used(c);
         if (stop == STOP_NEXT)
             stop = c->jit ? jit_run(c) : interp_run(c);
         if (leave(vm, c, stop, exit))
@@ -146,6 +153,7 @@ static enum weir_stop answer_read(struct weir *vm, struct vcpu *c, const struct 
     vm->answer_next = 0;
     c->exit.pending = false;
     c->insn_limit = c->instructions + 1;
+    context_used(c);
     enum weir_stop stop = interp_run(c);
     if (stop != STOP_RETRY)
         vm->answer_count = 0;

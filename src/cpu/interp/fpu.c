@@ -189,7 +189,7 @@ uint8_t fpu_tag_abridge(uint16_t tags)
 
 /* ---- access by number ---- */
 
-static unsigned vector_bytes(const struct vcpu *c, unsigned n)
+unsigned fpu_vector_bytes(const struct vcpu *c, unsigned n)
 {
     if (cpu_has(c, ISA_AVX512F))
         return 64;
@@ -207,7 +207,7 @@ int fpu_reg_get(const struct vcpu *c, enum weir_reg reg, union weir_value *value
         return 0;
     }
     if (reg >= WEIR_ZMM0 && reg <= WEIR_ZMM31) {
-        memcpy(value->bytes, f->zmm[reg - WEIR_ZMM0], vector_bytes(c, reg - WEIR_ZMM0));
+        memcpy(value->bytes, f->zmm[reg - WEIR_ZMM0], fpu_vector_bytes(c, reg - WEIR_ZMM0));
         return 0;
     }
     if (reg >= WEIR_K0 && reg <= WEIR_K7) {
@@ -215,6 +215,21 @@ int fpu_reg_get(const struct vcpu *c, enum weir_reg reg, union weir_value *value
         return 0;
     }
     switch (reg) {
+    case WEIR_FOP:
+        value->u64 = f->fop;
+        return 0;
+    case WEIR_FIP:
+        value->u64 = f->fip;
+        return 0;
+    case WEIR_FCS:
+        value->u64 = f->fcs;
+        return 0;
+    case WEIR_FDP:
+        value->u64 = f->fdp;
+        return 0;
+    case WEIR_FDS:
+        value->u64 = f->fds;
+        return 0;
     case WEIR_FCW:
         value->u64 = f->fx.fcw;
         return 0;
@@ -236,6 +251,21 @@ static int control_set(struct vcpu *c, enum weir_reg reg, uint64_t v)
 {
     struct fpu_state *f = &c->fpu;
     switch (reg) {
+    case WEIR_FOP:
+        f->fop = v & 0x7ff;
+        break;
+    case WEIR_FIP:
+        f->fip = v;
+        break;
+    case WEIR_FCS:
+        f->fcs = (uint16_t)v;
+        break;
+    case WEIR_FDP:
+        f->fdp = v;
+        break;
+    case WEIR_FDS:
+        f->fds = (uint16_t)v;
+        break;
     case WEIR_FCW:
         f->fx.fcw = (uint16_t)v;
         break;
@@ -265,7 +295,7 @@ int fpu_reg_set(struct vcpu *c, enum weir_reg reg, const union weir_value *value
         return 0;
     }
     if (reg >= WEIR_ZMM0 && reg <= WEIR_ZMM31) {
-        memcpy(f->zmm[reg - WEIR_ZMM0], value->bytes, vector_bytes(c, reg - WEIR_ZMM0));
+        memcpy(f->zmm[reg - WEIR_ZMM0], value->bytes, fpu_vector_bytes(c, reg - WEIR_ZMM0));
         return 0;
     }
     if (reg >= WEIR_K0 && reg <= WEIR_K7) {

@@ -46,20 +46,27 @@ static void trace(struct vcpu *c, const struct block *b, uint64_t linear)
 
 /* ---- what a stopped instruction asks for ---- */
 
+/* rip back to `i`, unless somebody outside has just set it. */
+static void rewind_rip(struct vcpu *c, const struct insn *i)
+{
+    if (LIKELY(!c->rip_set))
+        c->rip -= i->length;
+}
+
 /* `i` has run and returned `stop`; rip is behind it. Counts it, rewinds it, delivers its fault.
  */
 enum weir_stop interp_settle(struct vcpu *c, const struct insn *i, enum weir_stop stop)
 {
     switch (stop) {
     case STOP_FAULT:
-        c->rip -= i->length;
+        rewind_rip(c, i);
         return c->fault.kind == FAULT_RETRY ? STOP_RETRY : exception_deliver(c);
     case STOP_REPEAT:
-        c->rip -= i->length;
+        rewind_rip(c, i);
         c->rflags_rest |= FLAG_RF; /* no instruction breakpoint in the middle of it */
         return STOP_REPEAT;
     case STOP_RETRY:
-        c->rip -= i->length;
+        rewind_rip(c, i);
         return STOP_RETRY;
     case STOP_TRAP:
         c->instructions++;
