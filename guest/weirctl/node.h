@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * node.h - what the kernel knows of the share: one node per host file (device and inode number),
+ * with the names it was found under. The services take paths, so a node's path is made of its
+ * names up to the root; a renamed directory moves all below it by itself.
+ *
+ * A node lives while the kernel counts it (lookups), while it has nodes below it, or is open.
+ */
+#ifndef WEIRCTL_NODE_H
+#define WEIRCTL_NODE_H
+
+#include "host.h"
+
+struct node;
+
+/* One name of a node in one directory. */
+struct name {
+    struct node *parent, *node;
+    struct name *next_of_node, *next_in_bucket;
+    uint32_t hash;
+    char text[];
+};
+
+/* An open file or directory. */
+struct open_file {
+    uint32_t handle;
+    bool writable;
+    struct node *node;
+    struct open_file *next_of_node;
+};
+
+struct node {
+    uint64_t dev, ino;
+    uint64_t lookups;
+    uint32_t children, hash;
+    uint32_t type; /* S_IFMT bits */
+    bool is_root;  /* has no name and is never forgotten */
+    struct name *names;
+    struct open_file *files;
+    struct node *next_in_bucket;
+    struct host_time mtime; /* when the kernel was told last, to keep or drop its cache */
+    uint64_t size;
+};
+
+struct table {
+    struct node **nodes;
+    struct name **names;
+    uint32_t node_mask, name_mask, node_count, name_count;
+    struct node root;
+};
+
+bool table_init(struct table *t);
+/* The node of (dev, ino), made if there is none; `parent` and `text` become one of its names. */
+struct node *table_enter(struct table *t, struct node *parent, const char *text,
+                         const struct host_stat *st);
+struct node *table_find(struct table *t, struct node *parent, const char *text);
+/* The name is gone; a node without names is out of reach for later look-ups. */
+void table_remove_name(struct table *t, struct node *parent, const char *text);
+void table_rename(struct table *t, struct node *from, const char *from_text, struct node *to,
+                  const char *to_text, bool exchange);
+/* The kernel forgets `count` look-ups. */
+void table_forget(struct table *t, struct node *node, uint64_t count);
+/* After `files` or `children` became less. */
+void table_drop(struct table *t, struct node *node);
+/* The path of `text` below `node` (NULL: of the node itself). 0, -ESTALE or -ENAMETOOLONG. */
+int node_path(const struct node *node, const char *text, char *path, size_t bytes);
+
+#endif
