@@ -192,9 +192,10 @@ void op_lseek(struct weirfs *fs, struct node *node, const void *argument)
 {
     const struct fuse_lseek_in *in = argument;
     struct fuse_lseek_out out = {.offset = in->offset};
-    int error = -EINVAL;
+    /* The host does not know yet what the write-back cache holds; the kernel does without. */
+    int error = fs->options.writeback ? -ENOSYS : -EINVAL;
     (void)node;
-    if (in->whence == SEEK_DATA || in->whence == SEEK_HOLE)
+    if (error == -EINVAL && (in->whence == SEEK_DATA || in->whence == SEEK_HOLE))
         error = host_seek(file_of(in->fh)->handle, (int)in->whence, &out.offset);
     if (error < 0)
         reply_error(fs, error);

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - weirfs on a directory of this machine: WEIRFS_ROOT=DIR weirfs-posix [OPTIONS] MOUNTPOINT */
+#include "program.h"
+
+int main(int argc, char **argv)
+{
+    return weirfs_main(argc, argv);
+}
