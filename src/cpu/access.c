@@ -5,6 +5,7 @@
  * only then is memory touched.
  */
 #include "cpu/access.h"
+#include "cpu/events.h"
 #include "cpu/icount.h"
 #include "cpu/seg.h"
 #include "cpu/tlb.h"
@@ -17,11 +18,14 @@ struct piece {
     uint8_t *tag;
     uint32_t length;
     bool read_only;
+    bool watched;
+    bool settled; /* a handler did it: supplied what is read, or had the write dropped */
 };
 
 struct range {
     struct piece piece[MAX_PIECES];
     unsigned count;
+    bool watched; /* some piece is */
 };
 
 /* ---- segmentation ---- */
@@ -78,6 +82,7 @@ static bool resolve(struct vcpu *c, uint64_t linear, unsigned size, enum access 
                     enum tlb_kind kind, uint64_t mask, struct range *r)
 {
     r->count = 0;
+    r->watched = false;
     while (size) {
         if (r->count == MAX_PIECES) {
             raise_gp0(c);
@@ -89,6 +94,9 @@ static bool resolve(struct vcpu *c, uint64_t linear, unsigned size, enum access 
         p->length = size < room ? size : room;
         if (!tlb_translate(c, linear, access, kind, &p->gpa))
             return false;
+        p->settled = false;
+        p->watched = UNLIKELY(c->ev.watching) && tlb_watched(c, linear, access, kind);
+        r->watched |= p->watched;
         linear += p->length;
         size -= p->length;
     }
@@ -154,14 +162,73 @@ static void range_read(struct vcpu *c, const struct range *r, void *buffer)
 {
     uint8_t *out = buffer;
     for (unsigned k = 0; k < r->count; out += r->piece[k++].length)
-        piece_read(c, &r->piece[k], out);
+        if (!r->piece[k].settled)
+            piece_read(c, &r->piece[k], out);
 }
 
 static void range_write(struct vcpu *c, const struct range *r, const void *buffer)
 {
     const uint8_t *in = buffer;
     for (unsigned k = 0; k < r->count; in += r->piece[k++].length)
-        piece_write(c, &r->piece[k], in);
+        if (!r->piece[k].settled)
+            piece_write(c, &r->piece[k], in);
+}
+
+/* ---- watched pages ---- */
+
+enum { ANNOUNCE_READ, ANNOUNCE_WRITE, ANNOUNCE_IMPLICIT = 2 };
+
+/* Tells of each watched piece. `buffer` is where what is read goes, or what is written is. False:
+ * the access does not take place. */
+static bool announce(struct vcpu *c, struct range *r, uint64_t linear, void *buffer,
+                     unsigned how)
+{
+    uint8_t *at = buffer;
+    for (unsigned k = 0; k < r->count; k++) {
+        struct piece *p = &r->piece[k];
+        if (p->watched && !event_memory(c, linear, p->gpa, p->length, how & ANNOUNCE_WRITE,
+                                        how & ANNOUNCE_IMPLICIT, at, &p->settled))
+            return false;
+        linear += p->length;
+        at += p->length;
+    }
+    if (how & ANNOUNCE_WRITE)
+        return true;
+    /* A handler may have switched the view. */
+    for (unsigned k = 0; k < r->count; k++) {
+        const struct phys_page *page = phys_lookup(c, r->piece[k].gpa);
+        r->piece[k].host = page->host ? page->host + (r->piece[k].gpa & 0xfff) : NULL;
+    }
+    return true;
+}
+
+/* Reads and writes of a range with a watched page in it. */
+static bool watched_read(struct vcpu *c, struct range *r, uint64_t linear, void *buffer,
+                         unsigned how)
+{
+    return !UNLIKELY(r->watched) || announce(c, r, linear, buffer, how | ANNOUNCE_READ);
+}
+
+static bool watched_write(struct vcpu *c, struct range *r, uint64_t linear, const void *buffer,
+                          unsigned size, unsigned how)
+{
+    uint8_t copy[4096];
+    if (size > sizeof(copy)) /* no instruction does */
+        size = sizeof(copy);
+    memcpy(copy, buffer, size);
+    if (!announce(c, r, linear, copy, how | ANNOUNCE_WRITE))
+        return false;
+    range_write(c, r, copy);
+    return true;
+}
+
+static bool write_range(struct vcpu *c, struct range *r, uint64_t linear, const void *buffer,
+                        unsigned size, unsigned how)
+{
+    if (UNLIKELY(r->watched))
+        return watched_write(c, r, linear, buffer, size, how);
+    range_write(c, r, buffer);
+    return true;
 }
 
 /* An embedder that answers for unclaimed addresses has been asked just now: the instruction
@@ -197,6 +264,8 @@ bool mem_load_slow(struct vcpu *c, unsigned seg, uint64_t linear, unsigned size,
         !resolve_current(c, linear, size, ACCESS_READ, &r))
         return false;
     *v = 0;
+    if (!watched_read(c, &r, linear, v, 0))
+        return false;
     range_read(c, &r, v);
     watch(c, linear, size, false);
     return answered(c);
@@ -208,9 +277,27 @@ bool mem_store_slow(struct vcpu *c, unsigned seg, uint64_t linear, unsigned size
     if (!check_linear(c, seg, linear, size) ||
         !resolve_current(c, linear, size, ACCESS_WRITE, &r))
         return false;
-    range_write(c, &r, &v);
+    if (!write_range(c, &r, linear, &v, size, 0))
+        return false;
     watch(c, linear, size, true);
     return true;
+}
+
+/* Its read; the write is told of when it comes (mem_rmw_commit), and one that is to be refused is
+ * undone then. Both must find the instruction alone. */
+static bool rmw_announce(struct vcpu *c, struct range *r, uint64_t linear, void *value)
+{
+    uint64_t at = linear;
+    bool write = r->watched;
+    r->watched = false;
+    for (unsigned k = 0; k < r->count; at += r->piece[k++].length) {
+        r->piece[k].watched =
+            tlb_watched(c, at & c->linear_mask, ACCESS_READ, tlb_kind_current(c));
+        r->watched |= r->piece[k].watched;
+    }
+    if (write && !event_possible(c))
+        return false;
+    return watched_read(c, r, linear, value, 0);
 }
 
 bool mem_rmw_begin(struct vcpu *c, unsigned seg, uint64_t offset, unsigned size,
@@ -233,6 +320,8 @@ bool mem_rmw_begin(struct vcpu *c, unsigned seg, uint64_t offset, unsigned size,
         return false;
     rmw->gpa[0] = r.piece[0].gpa;
     rmw->gpa[1] = r.piece[r.count - 1].gpa;
+    if (UNLIKELY(c->ev.watching) && !rmw_announce(c, &r, linear, rmw->value))
+        return false;
     range_read(c, &r, rmw->value);
     return answered(c);
 }
@@ -248,14 +337,23 @@ void mem_rmw_commit(struct vcpu *c, const struct mem_rmw *rmw, const uint64_t va
     r.count = rmw->size > room ? 2 : 1;
     r.piece[0].length = rmw->size > room ? room : rmw->size;
     r.piece[1].length = rmw->size - r.piece[0].length;
+    r.watched = false;
     for (unsigned k = 0; k < r.count; k++) {
         const struct phys_page *page = phys_lookup(c, rmw->gpa[k]);
         r.piece[k].gpa = rmw->gpa[k];
         r.piece[k].host = page->host ? page->host + (rmw->gpa[k] & 0xfff) : NULL;
         r.piece[k].tag = page->tag;
         r.piece[k].read_only = page->read_only;
+        r.piece[k].settled = false;
+        r.piece[k].watched = UNLIKELY(c->ev.watching) &&
+                             tlb_watched(c, (rmw->linear + k * room) & c->linear_mask,
+                                         ACCESS_WRITE, tlb_kind_current(c));
+        r.watched |= r.piece[k].watched;
     }
-    range_write(c, &r, value);
+    if (!write_range(c, &r, rmw->linear, value, rmw->size, 0)) {
+        event_undo(c);
+        return;
+    }
     watch(c, rmw->linear, rmw->size, true);
 }
 
@@ -271,7 +369,8 @@ bool mem_read_bytes(struct vcpu *c, unsigned seg, uint64_t offset, void *buffer,
         return true;
     }
     if (!check_linear(c, seg, linear, size) ||
-        !resolve_current(c, linear, size, ACCESS_READ, &r))
+        !resolve_current(c, linear, size, ACCESS_READ, &r) ||
+        !watched_read(c, &r, linear, buffer, 0))
         return false;
     range_read(c, &r, buffer);
     watch(c, linear, size, false);
@@ -291,9 +390,9 @@ bool mem_write_bytes(struct vcpu *c, unsigned seg, uint64_t offset, const void *
         return true;
     }
     if (!check_linear(c, seg, linear, size) ||
-        !resolve_current(c, linear, size, ACCESS_WRITE, &r))
+        !resolve_current(c, linear, size, ACCESS_WRITE, &r) ||
+        !write_range(c, &r, linear, buffer, size, 0))
         return false;
-    range_write(c, &r, buffer);
     watch(c, linear, size, true);
     return true;
 }
@@ -303,7 +402,8 @@ bool mem_probe(struct vcpu *c, unsigned seg, uint64_t offset, unsigned size, enu
     uint64_t linear;
     struct range r;
     return seg_linear(c, seg, offset, size, access, &linear) &&
-           check_linear(c, seg, linear, size) && resolve_current(c, linear, size, access, &r);
+           check_linear(c, seg, linear, size) && resolve_current(c, linear, size, access, &r) &&
+           (access != ACCESS_WRITE || LIKELY(!r.watched) || event_probe(c));
 }
 
 /* ---- by linear address ---- */
@@ -353,7 +453,8 @@ bool lin_read(struct vcpu *c, uint64_t linear, void *buffer, unsigned size, unsi
         return true;
     }
     struct range r;
-    if (!system_resolve(c, linear, size, ACCESS_READ, kind, &r))
+    if (!system_resolve(c, linear, size, ACCESS_READ, kind, &r) ||
+        !watched_read(c, &r, linear, buffer, ANNOUNCE_IMPLICIT))
         return false;
     range_read(c, &r, buffer);
     unasked(c);
@@ -371,9 +472,9 @@ bool lin_write(struct vcpu *c, uint64_t linear, const void *buffer, unsigned siz
         return true;
     }
     struct range r;
-    if (!system_resolve(c, linear, size, ACCESS_WRITE, kind, &r))
+    if (!system_resolve(c, linear, size, ACCESS_WRITE, kind, &r) ||
+        !write_range(c, &r, linear, buffer, size, ANNOUNCE_IMPLICIT))
         return false;
-    range_write(c, &r, buffer);
     watch(c, linear, size, true);
     return true;
 }

@@ -61,6 +61,8 @@ bool cr3_load(struct vcpu *c, uint64_t value)
     if ((c->cr0 & CR0_PG) && log_on(c->log, WEIR_LOG_MMU))
         log_printf(c->log, WEIR_LOG_MMU, "CR3 update: CR3=%016llx\n",
                    (unsigned long long)value);
+    if (UNLIKELY(c->ev.step_by_cr3))
+        cpu_mode_update(c);
     tlb_select(c);
     tlb_flush_non_global(c);
     return true;
@@ -76,6 +78,8 @@ static enum weir_stop cr3_write(struct vcpu *c, uint64_t value)
         return raise_gp0(c);
     if (keep) {
         c->cr3 = value;
+        if (UNLIKELY(c->ev.step_by_cr3))
+            cpu_mode_update(c);
         tlb_select(c);
         return STOP_BOUNDARY;
     }

@@ -14,6 +14,13 @@ int vcpu_init(struct vcpu *c, const char *model, struct err *err);
 void vcpu_fini(struct vcpu *c);
 /* Power-up/RESET# state (SDM Vol. 3A 9.1.1); init = INIT#, which keeps FPU, MTRRs, TSC... */
 void vcpu_reset(struct vcpu *c, bool init);
+/* CS:RIP as a linear address. */
+static inline uint64_t cpu_linear_rip(struct vcpu *c)
+{
+    if (!cpu_is_64bit(c))
+        c->rip = (uint32_t)c->rip; /* ran off the end of 4 GiB */
+    return (c->segc[SEG_CS].base + c->rip) & c->linear_mask;
+}
 /* RFLAGS as a whole; updates the mode. */
 void cpu_set_rflags(struct vcpu *c, uint64_t rflags);
 
@@ -40,12 +47,19 @@ enum weir_stop exception_deliver(struct vcpu *c);
 enum weir_stop interrupt_deliver(struct vcpu *c, unsigned vector, bool nmi);
 /* Whether a maskable interrupt can be taken at this boundary (IF, shadow, VME, not halted-off). */
 bool interrupt_window(const struct vcpu *c);
+/* Whether an NMI can. */
+static inline bool nmi_window(const struct vcpu *c)
+{
+    return !c->nmi_blocked && !c->shadow && (!c->ev.hold || c->halted);
+}
 /* Whether code must be left at the next boundary. The loops ask this and not `attention` alone:
  * a pending INTR with IF = 0 must not make every block end at once (what sets IF ends a block). */
 static inline bool attention_due(const struct vcpu *c)
 {
     uint32_t a = __atomic_load_n(&c->attention, __ATOMIC_RELAXED);
-    return UNLIKELY(a != 0) && ((a & ~(uint32_t)ATTENTION_INTR) || interrupt_window(c));
+    return UNLIKELY(a != 0) && ((a & ~(uint32_t)(ATTENTION_INTR | ATTENTION_NMI)) ||
+                                (a & ATTENTION_INTR && interrupt_window(c)) ||
+                                (a & ATTENTION_NMI && nmi_window(c)));
 }
 
 /* ---- debug.c: debug registers, TF ---- */

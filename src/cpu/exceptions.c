@@ -5,6 +5,7 @@
  * one delivery.
  */
 #include "cpu/dump.h"
+#include "cpu/events.h"
 #include "cpu/seg.h"
 
 #include <stdio.h>
@@ -79,10 +80,11 @@ static bool combine(const struct x86_fault *first, struct x86_fault *second)
     return true;
 }
 
-enum weir_stop exception_deliver(struct vcpu *c)
+static enum weir_stop deliver_until_done(struct vcpu *c, struct x86_fault f)
 {
-    struct x86_fault f = c->fault;
     for (;;) {
+        if (event_armed(c, WEIR_EV_INTERRUPT) && !event_interrupt(c, &f))
+            return STOP_BOUNDARY;
         report_exception(c, &f);
         if (log_on(c->log, WEIR_LOG_INT) && (c->cr0 & CR0_PE))
             log_delivery(c, &f, c->rip);
@@ -105,14 +107,33 @@ enum weir_stop exception_deliver(struct vcpu *c)
     }
 }
 
+enum weir_stop exception_deliver(struct vcpu *c)
+{
+    bool inside = c->ev.inside; /* what it accesses is no longer the instruction's */
+    c->ev.deliveries++;
+    c->ev.delivered = c->fault.vector;
+    c->ev.inside = false;
+    c->ev.in_place++;
+    enum weir_stop stop = deliver_until_done(c, c->fault);
+    c->ev.in_place--;
+    c->ev.inside = inside;
+    return stop;
+}
+
 enum weir_stop software_interrupt(struct vcpu *c, const struct insn *i, unsigned vector,
                                   enum fault_kind kind)
 {
     struct x86_fault f = {.vector = (uint8_t)vector, .kind = (uint8_t)kind};
     if (log_on(c->log, WEIR_LOG_INT) && (c->cr0 & CR0_PE))
         log_delivery(c, &f, c->rip - i->length);
+    if (event_here(c, WEIR_EV_INTERRUPT) && !event_interrupt(c, &f))
+        return STOP_FAULT;
+    if (event_here(c, WEIR_EV_SYSCALL) && kind == FAULT_SOFTWARE_INT && vector == 0x80 &&
+        !event_syscall(c, WEIR_SYS_INT))
+        return STOP_FAULT;
     bool stepping = c->rflags_rest & FLAG_TF;
     enum weir_stop stop = event_deliver(c, &f);
+    c->ev.deliveries += stop == STOP_BOUNDARY;
     if (stop == STOP_BOUNDARY) {
         if (kind == FAULT_ICEBP)
             report_exception(c, &f);
@@ -137,5 +158,5 @@ enum weir_stop interrupt_deliver(struct vcpu *c, unsigned vector, bool nmi)
 bool interrupt_window(const struct vcpu *c)
 {
     return (c->rflags_rest & FLAG_IF) && !(c->shadow & (SHADOW_STI | SHADOW_MOV_SS)) &&
-           !c->wait_for_sipi;
+           !c->wait_for_sipi && (!c->ev.hold || c->halted);
 }

@@ -3,6 +3,7 @@
  * iret.c - IRET in all its modes (SDM Vol. 2A IRET) and the rules by which POPF and IRET change
  * RFLAGS.
  */
+#include "cpu/events.h"
 #include "cpu/seg.h"
 #include "cpu/tlb.h"
 
@@ -157,7 +158,9 @@ enum weir_stop far_iret(struct vcpu *c, unsigned opsize)
         stop = iret_task(c);
     else
         stop = iret_protected(c, opsize);
-    if (stop != STOP_FAULT)
+    if (stop != STOP_FAULT) {
         c->nmi_blocked = false;
+        event_sysret(c);
+    }
     return stop;
 }

@@ -96,6 +96,9 @@ void cpu_mode_update(struct vcpu *c)
         mode |= MODE_AC;
     if ((c->cr4 & CR4_SMAP) && (c->rflags_rest & FLAG_AC) && c->cpl != 3)
         mode |= MODE_SMAP_AC;
+    if (UNLIKELY(c->ev.stepping) && c->ev.step_cpls >> c->cpl & 1 &&
+        (!c->ev.step_by_cr3 || !((c->ev.step_cr3 ^ c->cr3) >> 12)))
+        mode |= MODE_EVENTS;
     c->mode = mode;
     c->linear_mask = cpu_is_64bit(c) ? ~0ull : 0xffffffffull;
     for (unsigned seg = SEG_ES; seg <= SEG_GS; seg++)

@@ -8,6 +8,7 @@
  * changed meanwhile the walk starts again.
  */
 #include "cpu/cpuid.h"
+#include "cpu/events.h"
 #include "cpu/tlb.h"
 
 #define PTE_P       BIT64(0)
@@ -203,6 +204,8 @@ static bool entry_set_bits(struct vcpu *c, uint64_t gpa, uint64_t seen, uint64_t
                            unsigned size)
 {
     gpa &= c->a20_mask;
+    if (UNLIKELY(c->ev.watching))
+        gpa = c->ev.hooks->view_gpa(c, gpa);
     const struct phys_page *p = phys_lookup(c, gpa);
     if (!p->host) {
         phys_write(c, gpa, seen | bits, size);

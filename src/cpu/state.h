@@ -48,6 +48,8 @@ enum access { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_EXECUTE = 4 };
  * code pages (for writes), watched pages and A/D updates are sent to the slow path. */
 #define TLB_ENTRIES 1024u
 #define TLB_SLOW    1u
+#define TLB_WATCHED                                                                            \
+    2u /* somebody wants to know of such accesses (events.h); TLB_SLOW is set too */
 struct tlb_entry {
     uint64_t read, write, execute; /* linear page address | TLB_SLOW..., ~0 = empty */
     uintptr_t addend;              /* host address = linear address + addend */
@@ -69,7 +71,8 @@ enum fault_kind {
     FAULT_ICEBP,
     FAULT_EXTERNAL,
     FAULT_NMI,
-    FAULT_RETRY /* no fault: see vcpu.exit.pending; becomes STOP_RETRY */
+    FAULT_RETRY, /* no fault: see vcpu.exit.pending; becomes STOP_RETRY */
+    FAULT_EVENT  /* no fault: the instruction must be executed by events_step (events.h) */
 };
 
 /* x87/SSE/AVX/AVX-512 state. What is above a register's supported width is zero. The FXSAVE64
@@ -117,7 +120,8 @@ enum {
     ATTENTION_CODE = 1 << 7, /* a device wrote to code pages: drop their blocks */
     ATTENTION_A20 = 1 << 8,
     ATTENTION_SMI = 1 << 9,
-    ATTENTION_EVENT = 1 << 10, /* an injection or a debug trap was set from outside */
+    ATTENTION_EVENT = 1 << 10,  /* an injection or a debug trap was set from outside */
+    ATTENTION_EVENTS = 1 << 11, /* who watches what has changed */
 };
 
 /* vcpu.shadow. TF_NOW: the single-step trap behind this instruction depends on TF as it is now, not
@@ -145,6 +149,8 @@ enum {
     MODE_AC = 1 << 12,      /* alignment checks apply now */
     MODE_FLAT = 1 << 13,    /* 64-bit code, or CS, DS, ES, SS cover all of 4 GiB from 0 */
     MODE_SMAP_AC = 1 << 14, /* supervisor with SMAP suspended by RFLAGS.AC */
+    MODE_EVENTS = 1 << 15, /* somebody is stepping: one instruction at a time, by events_step */
+    MODE_WATCHED = 1 << 16, /* of blocks only: made for a page in which code is watched */
 };
 
 struct block_cache;    /* interp's decoded blocks (interp/blocks.c) */
@@ -153,6 +159,7 @@ struct address_spaces; /* TLBs (tlb.c) */
 struct cpu_model;      /* what CPUID says (cpuid.c) */
 struct jit;            /* the translator (jit/jit.h) */
 struct block;          /* decoded code (interp/blocks.h) */
+struct event_hooks;    /* who watches (events.h) */
 struct vcpu;
 
 #define SPACES     8u /* address spaces with a TLB of their own */
@@ -170,6 +177,36 @@ struct engine_hooks {
     void (*page_protected)(struct vcpu *c, const uint8_t *host);
     void (*block_dropped)(struct vcpu *c, struct block *b);
     void (*blocks_flushed)(struct vcpu *c);
+};
+
+/* What is watched, and the instruction that is executed for it. See events.h. */
+struct cpu_events {
+    const struct event_hooks *hooks; /* NULL: there is nobody who could watch */
+    uint32_t armed;       /* bits by enum weir_event_kind, of kinds raised by the CPU */
+    bool active;          /* instructions run alone go through events_step */
+    bool watching;        /* pages are watched, or a view is not the real memory */
+    bool watching_linear; /* pages by linear address */
+    bool stepping;        /* MODE_EVENTS is wanted, by the two below */
+    uint8_t step_cpls;
+    bool step_by_cr3;
+    bool rep_each;       /* an iteration of a string instruction is a step */
+    bool hold;           /* interrupts wait while stepping */
+    bool inside;         /* an instruction is being executed with its events raised */
+    uint8_t in_place;    /* events are raised where they are: what runs cannot be restarted */
+    uint8_t verdict;     /* enum event_verdict: what becomes of the instruction */
+    bool undo;           /* its last write was refused: it has not happened */
+    bool answered;       /* events before the instruction at answered_rip were raised already */
+    uint8_t replace[16]; /* the instruction to execute instead */
+    uint8_t replace_bytes;
+    uint32_t deliveries; /* of exceptions and interrupts, counted while stepping */
+    uint8_t delivered;   /* vector of the last one */
+    uint64_t step_cr3;
+    uint64_t start; /* RIP of the instruction inside */
+    uint64_t moved; /* RIP that a handler has set */
+    uint64_t answered_rip;
+    struct x86_fault undo_fault;
+    bool fpu_saved; /* fpu is what it was before a write that may be refused */
+    struct fpu_state fpu;
 };
 
 struct vcpu {
@@ -229,6 +266,7 @@ struct vcpu {
     uint64_t icount_base_ns; /* idle time that was skipped */
     struct block_cache *blocks;
     const struct insn *stopped_at; /* the instruction that ended a run of them (interp/ops.h) */
+    bool counting;                 /* instructions are counted even without a limit */
     bool one_insn; /* -singlestep: blocks of one instruction; any thread sets it */
     uint64_t tlb_fills;
     /* -d in_asm: told of every block when it is decoded; set by the board, may be NULL. */
@@ -238,6 +276,7 @@ struct vcpu {
     struct jit *jit;                  /* NULL: interpreter only */
     const struct engine_hooks *hooks; /* NULL without jit */
     struct address_spaces *spaces;
+    struct cpu_events ev;
     const struct cpu_model *model;
     uint64_t tsc_hz;
     struct {        /* STOP_EXIT, STOP_RETRY: what to tell the embedder */

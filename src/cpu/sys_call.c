@@ -7,6 +7,7 @@
  * reverse.
  */
 #include "cpu/cpuid.h"
+#include "cpu/events.h"
 #include "cpu/interp/operands.h"
 #include "cpu/seg.h"
 #include "cpu/tlb.h"
@@ -43,6 +44,8 @@ enum weir_stop op_syscall(struct vcpu *c, const struct insn *i)
     uint64_t flags = cpu_rflags(c);
     if (!syscall_exists(c))
         return raise_ud(c);
+    if (event_here(c, WEIR_EV_SYSCALL) && !event_syscall(c, WEIR_SYS_SYSCALL))
+        return STOP_FAULT;
     if (long_mode(c)) {
         bool wide = cpu_is_64bit(c);
         c->gpr[RCX] = c->rip;
@@ -79,6 +82,7 @@ enum weir_stop op_sysret(struct vcpu *c, const struct insn *i)
                   to_64bit ? CODE64 : CODE32, 3);
     cpu_set_rflags(c, flags);
     cpu_mode_update(c);
+    event_sysret(c);
     if (!(flags & FLAG_TF)) {
         if (stepping)
             c->shadow |= SHADOW_TF_NOW; /* stepping ends with it */
@@ -97,6 +101,8 @@ enum weir_stop op_sysenter(struct vcpu *c, const struct insn *i)
         return raise_ud(c);
     if (!(c->mode & MODE_PE) || !cs)
         return raise_gp0(c);
+    if (event_here(c, WEIR_EV_SYSCALL) && !event_syscall(c, WEIR_SYS_SYSENTER))
+        return STOP_FAULT;
     c->rip = wide ? c->sysenter_eip : (uint32_t)c->sysenter_eip;
     c->gpr[RSP] = wide ? c->sysenter_esp : (uint32_t)c->sysenter_esp;
     flat_segments(c, cs, cs + 8, wide ? CODE64 : CODE32, 0);
@@ -120,5 +126,6 @@ enum weir_stop op_sysexit(struct vcpu *c, const struct insn *i)
     cs += to_64bit ? 32 : 16;
     flat_segments(c, cs | 3, (cs + 8) | 3, to_64bit ? CODE64 : CODE32, 3);
     cpu_mode_update(c);
+    event_sysret(c);
     return STOP_BOUNDARY;
 }

@@ -2,8 +2,18 @@
 /* sys_control.c - control and debug registers, TLB and cache invalidation, XCR0. */
 #include "cpu/control.h"
 #include "cpu/cpuid.h"
+#include "cpu/events.h"
 #include "cpu/interp/operands.h"
 #include "cpu/tlb.h"
+
+/* A write by an instruction, with its events. */
+static enum weir_stop write_control(struct vcpu *c, unsigned n, uint64_t value)
+{
+    bool dropped = false;
+    if (UNLIKELY(c->ev.inside) && !event_control(c, n, cr_read(c, n), &value, &dropped))
+        return STOP_FAULT;
+    return dropped ? STOP_BOUNDARY : cr_write(c, n, value);
+}
 
 enum weir_stop op_smsw(struct vcpu *c, const struct insn *i)
 {
@@ -20,14 +30,19 @@ enum weir_stop op_lmsw(struct vcpu *c, const struct insn *i)
     if (!rm_load(c, i, 2, &v))
         return STOP_FAULT;
     /* MP, EM and TS are loaded, PE can only be set. */
-    return cr_write(c, 0, (c->cr0 & ~0xeull) | (v & 0xf));
+    return write_control(c, 0, (c->cr0 & ~0xeull) | (v & 0xf));
 }
 
 enum weir_stop op_clts(struct vcpu *c, const struct insn *i)
 {
     if (c->cpl)
         return raise_gp0(c);
-    c->cr0 &= ~(uint64_t)CR0_TS;
+    uint64_t value = c->cr0 & ~(uint64_t)CR0_TS;
+    bool dropped = false;
+    if (UNLIKELY(c->ev.inside) && !event_control(c, 0, c->cr0, &value, &dropped))
+        return STOP_FAULT;
+    if (!dropped)
+        c->cr0 &= ~(uint64_t)CR0_TS;
     return STOP_NEXT;
 }
 
@@ -39,7 +54,7 @@ enum weir_stop op_mov_cr(struct vcpu *c, const struct insn *i)
     if (c->cpl)
         return raise_gp0(c);
     if (i->opcode == 0x22)
-        return cr_write(c, n, reg_get(c, i->rm, size));
+        return write_control(c, n, reg_get(c, i->rm, size));
     reg_set(c, i->rm, size, cr_read(c, n));
     return STOP_NEXT;
 }
@@ -69,6 +84,8 @@ enum weir_stop op_invlpg(struct vcpu *c, const struct insn *i)
     if (c->cpl)
         return raise_gp0(c);
     uint64_t linear = (c->segc[i->seg].base + insn_offset(c, i)) & c->linear_mask;
+    if (!event_invlpg(c, -1, linear, c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0))
+        return STOP_FAULT;
     if (is_canonical(linear) || !cpu_is_64bit(c))
         tlb_flush_page(c, linear);
     return STOP_BOUNDARY;
@@ -89,6 +106,8 @@ enum weir_stop op_invpcid(struct vcpu *c, const struct insn *i)
         (type <= SINGLE && pcid && !(c->cr4 & CR4_PCIDE)) ||
         (type == ADDRESS && !is_canonical(linear)))
         return raise_gp0(c);
+    if (!event_invlpg(c, (int)type, linear, (unsigned)pcid))
+        return STOP_FAULT;
     if (type == ADDRESS && pcid == current)
         tlb_flush_page(c, linear);
     else if (type <= SINGLE)
@@ -125,7 +144,12 @@ enum weir_stop op_xsetbv(struct vcpu *c, const struct insn *i)
     uint64_t value = (uint32_t)c->gpr[RAX] | c->gpr[RDX] << 32;
     if (!(c->cr4 & CR4_OSXSAVE))
         return raise_ud(c);
-    if (c->cpl || (uint32_t)c->gpr[RCX] != 0 || !xcr0_write(c, value))
+    bool dropped = false;
+    if (c->cpl || (uint32_t)c->gpr[RCX] != 0)
+        return raise_gp0(c);
+    if (UNLIKELY(c->ev.inside) && !event_control(c, 0x100, c->xcr0, &value, &dropped))
+        return STOP_FAULT;
+    if (!dropped && !xcr0_write(c, value))
         return raise_gp0(c);
     return STOP_BOUNDARY;
 }

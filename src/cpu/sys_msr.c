@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sys_msr.c - RDMSR, WRMSR, time stamp and performance counters, CPUID, FS and GS bases. */
 #include "cpu/cpuid.h"
+#include "cpu/events.h"
 #include "cpu/interp/operands.h"
 #include "cpu/tlb.h"
 
@@ -13,8 +14,11 @@ static void set_edx_eax(struct vcpu *c, uint64_t value)
 enum weir_stop op_rdmsr(struct vcpu *c, const struct insn *i)
 {
     uint64_t value;
+    bool dropped;
     if (c->cpl || !msr_read(c, (uint32_t)c->gpr[RCX], &value))
         return raise_gp0(c);
+    if (!event_msr(c, (uint32_t)c->gpr[RCX], false, value, &value, &dropped))
+        return STOP_FAULT;
     set_edx_eax(c, value);
     return STOP_NEXT;
 }
@@ -22,7 +26,16 @@ enum weir_stop op_rdmsr(struct vcpu *c, const struct insn *i)
 enum weir_stop op_wrmsr(struct vcpu *c, const struct insn *i)
 {
     uint64_t value = (uint32_t)c->gpr[RAX] | c->gpr[RDX] << 32;
-    if (c->cpl || !msr_write(c, (uint32_t)c->gpr[RCX], value))
+    bool dropped = false;
+    if (c->cpl)
+        return raise_gp0(c);
+    if (event_here(c, WEIR_EV_MSR)) {
+        uint64_t old = 0;
+        msr_read(c, (uint32_t)c->gpr[RCX], &old);
+        if (!event_msr(c, (uint32_t)c->gpr[RCX], true, old, &value, &dropped))
+            return STOP_FAULT;
+    }
+    if (!dropped && !msr_write(c, (uint32_t)c->gpr[RCX], value))
         return raise_gp0(c);
     return STOP_BOUNDARY;
 }
@@ -36,7 +49,10 @@ enum weir_stop op_rdtsc(struct vcpu *c, const struct insn *i)
 {
     if (tsc_disabled(c))
         return raise_gp0(c);
-    set_edx_eax(c, cpu_tsc(c));
+    uint64_t value = cpu_tsc(c);
+    if (!event_rdtsc(c, &value, false))
+        return STOP_FAULT;
+    set_edx_eax(c, value);
     return STOP_NEXT;
 }
 
@@ -44,7 +60,10 @@ enum weir_stop op_rdtscp(struct vcpu *c, const struct insn *i)
 {
     if (tsc_disabled(c))
         return raise_gp0(c);
-    set_edx_eax(c, cpu_tsc(c));
+    uint64_t value = cpu_tsc(c);
+    if (!event_rdtsc(c, &value, true))
+        return STOP_FAULT;
+    set_edx_eax(c, value);
     c->gpr[RCX] = (uint32_t)c->tsc_aux;
     return STOP_NEXT;
 }
@@ -70,6 +89,8 @@ enum weir_stop op_cpuid(struct vcpu *c, const struct insn *i)
     if (!c->model->max_basic)
         return raise_ud(c);
     cpuid_query(c, (uint32_t)c->gpr[RAX], (uint32_t)c->gpr[RCX], out);
+    if (!event_cpuid(c, (uint32_t)c->gpr[RAX], (uint32_t)c->gpr[RCX], out))
+        return STOP_FAULT;
     c->gpr[RAX] = out[0];
     c->gpr[RBX] = out[1];
     c->gpr[RCX] = out[2];

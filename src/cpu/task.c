@@ -8,6 +8,7 @@
  * and what is wrong with them is a fault of the new task (STOP_TRAP).
  */
 #include "cpu/control.h"
+#include "cpu/events.h"
 #include "cpu/seg.h"
 
 #define TSS32_BYTES 104u
@@ -105,7 +106,10 @@ static bool load_cr3(struct vcpu *c, const struct task *t)
 {
     if (!t->wide || !(c->cr0 & CR0_PG))
         return true;
-    return cr3_load(c, load_le(t->tss + 0x1c, 4)) || gp0_fault(c);
+    uint64_t value = load_le(t->tss + 0x1c, 4);
+    if (event_armed(c, WEIR_EV_CR3) && (value ^ c->cr3) >> 12)
+        event_cr3(c, c->cr3, value);
+    return cr3_load(c, value) || gp0_fault(c);
 }
 
 static void load_registers(struct vcpu *c, const struct task *t, bool nested)
@@ -234,15 +238,16 @@ static bool push_error(struct vcpu *c, bool wide, uint32_t error)
     return true;
 }
 
-enum weir_stop task_switch(struct vcpu *c, uint16_t selector, enum task_source source,
-                           bool has_error, uint32_t error)
+static enum weir_stop switch_to(struct vcpu *c, uint16_t selector, enum task_source source,
+                                bool has_error, uint32_t error)
 {
     struct task t = {.selector = selector};
     struct descriptor old;
     uint32_t flags = (uint32_t)cpu_rflags(c);
     uint16_t old_selector = c->seg[SEG_TR].selector;
     bool nested = source == TASK_CALL || source == TASK_EVENT;
-    if (!find_task(c, source, &t) || !prepare(c, source, &t, &old))
+    if (!find_task(c, source, &t) || !prepare(c, source, &t, &old) ||
+        !event_task(c, old_selector, selector))
         return STOP_FAULT;
     if (!nested)
         descriptor_set_busy(c, &old, false);
@@ -272,4 +277,14 @@ enum weir_stop task_switch(struct vcpu *c, uint16_t selector, enum task_source s
         return STOP_TRAP;
     }
     return STOP_BOUNDARY;
+}
+
+/* What it accesses cannot be begun again. */
+enum weir_stop task_switch(struct vcpu *c, uint16_t selector, enum task_source source,
+                           bool has_error, uint32_t error)
+{
+    c->ev.in_place++;
+    enum weir_stop stop = switch_to(c, selector, source, has_error, error);
+    c->ev.in_place--;
+    return stop;
 }

@@ -10,6 +10,7 @@
  * A tag with TLB_SLOW says: the access is permitted, the physical page is known, but it must
  * not be made through the addend (MMIO, ROM, code page, watched page).
  */
+#include "cpu/events.h"
 #include "cpu/tlb.h"
 
 #include <stdlib.h>
@@ -62,6 +63,8 @@ static void phys_fill(struct vcpu *c, struct phys_page *p, uint64_t page)
             p->tag = r->tags + offset / RAM_PAGE_BYTES;
     }
     pthread_mutex_unlock(c->device_lock);
+    if (UNLIKELY(c->ev.watching))
+        c->ev.hooks->page_fill(c, p);
 }
 
 const struct phys_page *phys_lookup(struct vcpu *c, uint64_t gpa)
@@ -78,7 +81,15 @@ const struct phys_page *phys_lookup(struct vcpu *c, uint64_t gpa)
 uint64_t phys_read(struct vcpu *c, uint64_t gpa, unsigned size)
 {
     gpa &= c->a20_mask;
+    if (UNLIKELY(c->ev.watching))
+        gpa = c->ev.hooks->view_gpa(c, gpa);
     const struct phys_page *p = phys_lookup(c, gpa);
+    if (UNLIKELY(p->watch & WATCH_WALKS)) {
+        uint64_t value;
+        if (event_walk(c, gpa, size, &value))
+            return value;
+        p = phys_lookup(c, gpa);
+    }
     if (p->host)
         return load_le(p->host + (gpa & 0xfff), size);
     pthread_mutex_lock(c->device_lock);
@@ -263,14 +274,23 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
     unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
     struct tlb_entry *e = &table->entry[n];
     const struct phys_page *p = phys_lookup(c, t->gpa);
+    unsigned watch = p->watch;
+    if (UNLIKELY(c->ev.watching_linear))
+        watch |= c->ev.hooks->linear_watch(c, page, t->global);
     uint64_t slow_data =
         !p->host || kind == TLB_USER_ALIGNED || debug_watches_page(c, page) ? TLB_SLOW : 0;
     uint64_t slow_write = slow_data;
     if (p->read_only || (p->tag && (__atomic_load_n(p->tag, __ATOMIC_ACQUIRE) & RAM_CODE)))
         slow_write = TLB_SLOW;
+    uint64_t slow_code = p->host ? 0 : TLB_SLOW;
+    if (UNLIKELY(watch)) {
+        slow_data |= watch & ACCESS_READ ? TLB_SLOW | TLB_WATCHED : 0;
+        slow_write |= watch & ACCESS_WRITE ? TLB_SLOW | TLB_WATCHED : 0;
+        slow_code |= watch & ACCESS_EXECUTE ? TLB_SLOW | TLB_WATCHED : 0;
+    }
     e->read = t->access & ACCESS_READ ? page | slow_data : EMPTY;
     e->write = t->access & ACCESS_WRITE ? page | slow_write : EMPTY;
-    e->execute = t->access & ACCESS_EXECUTE ? page | (p->host ? 0 : TLB_SLOW) : EMPTY;
+    e->execute = t->access & ACCESS_EXECUTE ? page | slow_code : EMPTY;
     e->addend = p->host ? (uintptr_t)p->host - page : 0;
     c->tlb_fills++;
     table->gpa[n] = (t->gpa & PAGE_MASK) | t->page_log2;
@@ -283,15 +303,25 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
     table->large[n / 64] = (table->large[n / 64] & ~bit) | (t->page_log2 > 12 ? bit : 0);
 }
 
+static uint64_t entry_tag(const struct tlb_entry *e, enum access access)
+{
+    return access == ACCESS_READ ? e->read : access == ACCESS_WRITE ? e->write : e->execute;
+}
+
+bool tlb_watched(struct vcpu *c, uint64_t linear, enum access access, enum tlb_kind kind)
+{
+    const struct tlb_entry *e = &tlb_table(c, kind)->entry[(linear >> 12) & (TLB_ENTRIES - 1)];
+    uint64_t tag = entry_tag(e, access);
+    return (tag & PAGE_MASK) == (linear & PAGE_MASK) && tag != EMPTY && (tag & TLB_WATCHED);
+}
+
 bool tlb_translate(struct vcpu *c, uint64_t linear, enum access access, enum tlb_kind kind,
                    uint64_t *gpa)
 {
     struct tlb_table *table = tlb_table(c, kind);
     unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
     const struct tlb_entry *e = &table->entry[n];
-    uint64_t tag = access == ACCESS_READ    ? e->read
-                   : access == ACCESS_WRITE ? e->write
-                                            : e->execute;
+    uint64_t tag = entry_tag(e, access);
     if (tag != EMPTY && (tag & PAGE_MASK) == (linear & PAGE_MASK)) {
         *gpa = (table->gpa[n] & PAGE_MASK) | (linear & 0xfff);
         return true;
@@ -300,6 +330,8 @@ bool tlb_translate(struct vcpu *c, uint64_t linear, enum access access, enum tlb
     if (!paging_resolve(c, linear, access, kind, &t))
         return false;
     t.gpa &= c->a20_mask;
+    if (UNLIKELY(c->ev.watching))
+        t.gpa = c->ev.hooks->view_gpa(c, t.gpa);
     fill(c, table, kind, linear, &t);
     *gpa = t.gpa;
     return true;

@@ -30,7 +30,9 @@ struct phys_page {
     uint8_t *host;
     uint8_t *tag; /* RAM_CODE lives there; NULL = not tracked */
     bool read_only;
+    uint8_t watch; /* ACCESS_* somebody wants to know of, WATCH_WALKS */
 };
+#define WATCH_WALKS 0x10u
 
 struct translation {
     uint64_t gpa;
@@ -50,6 +52,9 @@ bool tlb_translate(struct vcpu *c, uint64_t linear, enum access access, enum tlb
 /* As bus_read and bus_write, without the lock where it is RAM; one page, 1, 2, 4 or 8 bytes. */
 uint64_t phys_read(struct vcpu *c, uint64_t gpa, unsigned size);
 void phys_write(struct vcpu *c, uint64_t gpa, uint64_t value, unsigned size);
+
+/* Whether the page of `linear`, just translated, is watched for this kind of access. */
+bool tlb_watched(struct vcpu *c, uint64_t linear, enum access access, enum tlb_kind kind);
 
 /* ---- paging.c ---- */
 bool paging_resolve(struct vcpu *c, uint64_t linear, enum access access, enum tlb_kind kind,

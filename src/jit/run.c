@@ -102,8 +102,8 @@ static uint64_t serve_site(struct jit_site *site, struct insn *insn)
     c->instructions -= rest;
     enum weir_stop stop = insn->exec(c, insn);
     bool goes_on = !site->alone && !c->touched && generation == jit->generation && !b->dead &&
-                   c->mode == b->mode && !c->shadow && !c->pending_dr6 &&
-                   c->insn_limit >= c->instructions + rest;
+                   c->mode == (b->mode & ~(uint32_t)MODE_WATCHED) && !c->shadow &&
+                   !c->pending_dr6 && c->insn_limit >= c->instructions + rest;
     jit->allowed = level_allowed(c);
     jit->want = b->level;
     jit->x87_allowed = x87_allowed(c);
@@ -147,7 +147,8 @@ uint64_t jit_serve_site(struct jit_site *site)
 
 bool jit_translatable(const struct block *b)
 {
-    return (b->host || b->gpa2 != NO_PAGE) && !(b->mode & (MODE_TF | MODE_DEBUG | MODE_AC));
+    return (b->host || b->gpa2 != NO_PAGE) && !b->watched &&
+           !(b->mode & (MODE_TF | MODE_DEBUG | MODE_AC | MODE_EVENTS));
 }
 
 static void jumps_are_for(struct set_tables *t, uint32_t mode)
@@ -183,7 +184,8 @@ static void jumps_check(struct jit *jit)
 /* Whether instructions are counted exactly against a limit; code is made for one or the other. */
 static void select_limit(struct jit *jit)
 {
-    bool limited = jit->c->insn_limit != UINT64_MAX || jit->c->icount || jit->c->exact_flags;
+    const struct vcpu *c = jit->c;
+    bool limited = c->insn_limit != UINT64_MAX || c->icount || c->exact_flags || c->counting;
     if (limited == jit->limited)
         return;
     jit->limited = limited;

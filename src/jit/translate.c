@@ -10,6 +10,7 @@
  */
 #include "jit/internal.h"
 
+#include "cpu/events.h"
 #include "cpu/x86.h"
 #include "jit/view.h"
 
@@ -176,8 +177,10 @@ static bool gen_insn(struct translation *t)
     const struct insn *i = &t->insns[t->at];
     unsigned colds = t->colds;
     bool ended = false;
-    if (gen_flow(t, i, &ended) || gen_far(t, i, &ended) || gen_string(t, i) ||
-        gen_segment(t, i))
+    if (UNLIKELY(t->c->ev.armed) && event_kinds(i) & t->c->ev.armed)
+        gen_call(t);
+    else if (gen_flow(t, i, &ended) || gen_far(t, i, &ended) || gen_string(t, i) ||
+             gen_segment(t, i))
         plan(t, PLAN_MAKE, 0);
     else if (gen_integer(t, i) || gen_x87(t, i) || gen_vector(t, i))
         plan(t, PLAN_COPY, 0);

@@ -18,7 +18,7 @@ static enum weir_stop take_interrupt(struct weir *vm, struct vcpu *c, uint32_t a
         if (stop != STOP_NEXT)
             return stop;
     }
-    if ((attention & ATTENTION_NMI) && !c->nmi_blocked && !c->shadow) {
+    if ((attention & ATTENTION_NMI) && nmi_window(c)) {
         cpu_attention_clear(c, ATTENTION_NMI);
         return interrupt_deliver(c, VEC_NMI, true);
     }

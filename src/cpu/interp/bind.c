@@ -5,6 +5,7 @@
  * and mode (missing features, VEX in real mode) is decided here, once.
  */
 #include "cpu/cpuid.h"
+#include "cpu/events.h"
 #include "cpu/interp/operands.h"
 
 /* ---- single instructions ---- */
@@ -170,6 +171,10 @@ static unsigned effective_op(const struct vcpu *c, const struct insn *i)
 
 void insn_bind(const struct vcpu *c, struct insn *i)
 {
+    if (UNLIKELY(c->ev.armed) && !c->ev.inside && event_kinds(i) & c->ev.armed) {
+        i->exec = event_give_up;
+        return;
+    }
     if (!vex_allowed(c, i) || !features_present(c, i))
         i->op = OP_INVALID;
     i->op = (uint16_t)effective_op(c, i);

@@ -10,10 +10,12 @@
  * nothing for this.
  */
 #include "cpu/access.h"
+#include "cpu/events.h"
 #include "cpu/interp/blocks.h"
 #include "cpu/interp/ops.h"
 #include "cpu/tlb.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -261,20 +263,29 @@ static struct block **hash_slot(struct block_cache *blocks, uint64_t gpa, uint32
     return &blocks->hash[(gpa ^ gpa >> 14 ^ mode * 0x9e5u) % HASH_ENTRIES];
 }
 
+/* The mode by which a block at `linear`, just translated, is found. */
+static uint32_t key_mode(struct vcpu *c, uint64_t linear)
+{
+    bool watched =
+        UNLIKELY(c->ev.watching) && tlb_watched(c, linear, ACCESS_EXECUTE, tlb_kind_current(c));
+    return watched ? c->mode | MODE_WATCHED : c->mode;
+}
+
 /* The address on the second page must be the one it was decoded from. */
 static bool second_page_agrees(struct vcpu *c, const struct block *b, uint64_t linear,
                                bool *faulted)
 {
     uint64_t gpa, next = ((linear | 0xfff) + 1) & c->linear_mask;
     *faulted = !paging_translate(c, next, ACCESS_EXECUTE, c->cpl, &gpa);
-    return !*faulted && gpa == b->gpa2;
+    return !*faulted && gpa == b->gpa2 && !(key_mode(c, next) & MODE_WATCHED);
 }
 
 static struct block *find(struct vcpu *c, uint64_t linear, uint64_t gpa, bool *faulted)
 {
+    uint32_t mode = key_mode(c, linear);
     *faulted = false;
-    for (struct block *b = *hash_slot(c->blocks, gpa, c->mode); b; b = b->hash_next) {
-        if (b->gpa != gpa || b->mode != c->mode)
+    for (struct block *b = *hash_slot(c->blocks, gpa, mode); b; b = b->hash_next) {
+        if (b->gpa != gpa || b->mode != mode)
             continue;
         if (b->gpa2 == NO_PAGE || second_page_agrees(c, b, linear, faulted))
             return b;
@@ -285,6 +296,13 @@ static struct block *find(struct vcpu *c, uint64_t linear, uint64_t gpa, bool *f
 }
 
 /* ---- decoding ---- */
+
+/* Where from the block's start on code is watched; UINT_MAX: nowhere in the page. */
+static unsigned watched_distance(struct vcpu *c, uint64_t linear, uint64_t gpa)
+{
+    return key_mode(c, linear) & MODE_WATCHED ? c->ev.hooks->code_distance(c, linear, gpa)
+                                              : UINT_MAX;
+}
 
 static enum weir_stop too_long(struct vcpu *c, const struct insn *i)
 {
@@ -343,12 +361,14 @@ bool block_ends_at(const struct insn *i)
     }
 }
 
-/* Decodes into *b from a copy of the code. False: not even one whole instruction is there. */
-static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigned available)
+/* Decodes into *b from a copy of the code, up to an instruction with a byte at or behind `watched`,
+ * unless it is the first. False: not even one whole instruction is there. */
+static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigned available,
+                   unsigned watched)
 {
     unsigned at = 0, bits = code_bits(c);
-    bool one =
-        c->mode & (MODE_TF | MODE_DEBUG) || __atomic_load_n(&c->one_insn, __ATOMIC_RELAXED);
+    bool one = c->mode & (MODE_TF | MODE_DEBUG | MODE_EVENTS) ||
+               __atomic_load_n(&c->one_insn, __ATOMIC_RELAXED);
     unsigned max = one ? 1 : BLOCK_INSNS;
     b->count = 0;
     while (b->count < max) {
@@ -363,9 +383,15 @@ static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigne
             i->op = OP_INVALID;
             i->length = 1; /* it only faults */
         }
+        if (UNLIKELY(at + i->length > watched)) {
+            if (b->count)
+                break;
+            b->watched |= WATCHED_CODE;
+            watched = 0; /* alone */
+        }
         at += i->length;
         b->count++;
-        if (block_ends_at(i))
+        if (block_ends_at(i) || watched == 0)
             break;
     }
     b->bytes = (uint16_t)at;
@@ -396,13 +422,16 @@ static void block_set(struct vcpu *c, struct block *b, uint64_t linear, uint64_t
 {
     b->gpa = gpa;
     b->gpa2 = NO_PAGE;
-    b->mode = c->mode;
+    b->mode = key_mode(c, linear);
     b->offset = gpa & 0xfff;
     b->next[0] = b->next[1] = &c->blocks->nowhere;
     b->host = NULL;
     b->heat = 0;
     b->native = NULL;
     b->paged = 0;
+    b->watched = event_armed(c, WEIR_EV_BLOCK) && c->ev.hooks->wants_block(c, linear)
+                     ? WATCHED_BLOCK
+                     : 0;
 }
 
 /* How many bytes of code there are from rip to the segment's end, at most `max`. */
@@ -435,8 +464,8 @@ static struct block *decode_single(struct vcpu *c, struct block *b, uint64_t lin
     if (!mem_fetch(c, linear, code, &count, &gpa))
         return NULL;
     block_set(c, b, linear, gpa);
-    unsigned allowed = within_limit(c, count);
-    if (decode(c, b, code, allowed)) {
+    unsigned allowed = within_limit(c, count), watched = watched_distance(c, linear, gpa);
+    if (decode(c, b, code, allowed, watched)) {
         b->count = 1;
         b->bytes = b->insns[0].length;
         return b;
@@ -454,6 +483,9 @@ static struct block *build_uncached(struct vcpu *c, uint64_t linear)
     struct block *b = c->blocks->uncached;
     if (!decode_single(c, b, linear, code))
         return NULL;
+    uint64_t last = (linear + b->bytes - 1) & c->linear_mask;
+    if (UNLIKELY(c->ev.watching) && (last ^ linear) >> 12 && key_mode(c, last) & MODE_WATCHED)
+        b->watched |= WATCHED_CODE;
     finish(c, b, linear, code);
     return b;
 }
@@ -476,7 +508,7 @@ static struct block *build_crossing(struct vcpu *c, uint64_t linear, uint64_t gp
     if (!paging_translate(c, next, ACCESS_EXECUTE, c->cpl, &gpa2))
         return NULL;
     struct phys_page second = *phys_lookup(c, gpa2);
-    bool same = !((gpa ^ gpa2) & ~0xfffull);
+    bool same = !((gpa ^ gpa2) & ~0xfffull) || key_mode(c, next) & MODE_WATCHED;
     if (same || !second.host || (!second.tag && !second.read_only))
         return build_uncached(c, linear);
     struct code_page *pages[2] = {track(c, gpa & ~0xfffull, NULL),
@@ -501,9 +533,9 @@ static struct block *build(struct vcpu *c, uint64_t linear, uint64_t gpa,
     struct block *b = arena_top(c->blocks);
     unsigned available = within_limit(c, room < BLOCK_BYTES ? room : BLOCK_BYTES);
     memcpy(code, host, available);
-    if (!decode(c, b, code, available))
-        return build_crossing(c, linear, gpa);
     block_set(c, b, linear, gpa);
+    if (!decode(c, b, code, available, watched_distance(c, linear, gpa)))
+        return build_crossing(c, linear, gpa);
     b->host = host;
     enter_block(c, b, linear, code);
     page_add(tracked, b);
@@ -607,6 +639,16 @@ static void invalidate_in_page(struct vcpu *c, uint64_t gpa, unsigned length)
         clear_tag(c, page, p->tag);
         p->tag = NULL;
     }
+}
+
+void blocks_drop_watched(struct vcpu *c)
+{
+    for (unsigned k = 0; c->blocks && k < HASH_ENTRIES; k++)
+        for (struct block *b = c->blocks->hash[k], *next; b; b = next) {
+            next = b->hash_next;
+            if (b->mode & MODE_WATCHED)
+                drop(c, b);
+        }
 }
 
 void blocks_invalidate(struct vcpu *c, uint64_t gpa, uint64_t length)

@@ -28,9 +28,10 @@ struct block {
     uint16_t offset; /* in the page; BLOCK_DEAD */
     uint16_t bytes;
     uint16_t count;
-    uint16_t heat;  /* how often it was interpreted, up to when it is translated */
-    uint64_t paged; /* jit: instructions whose operands touch ever other pages */
-    void *native;   /* its translation (jit), NULL */
+    uint16_t heat;   /* how often it was interpreted, up to when it is translated */
+    uint8_t watched; /* WATCHED_* (events.h): for its first instruction */
+    uint64_t paged;  /* jit: instructions whose operands touch ever other pages */
+    void *native;    /* its translation (jit), NULL */
     _Alignas(64) struct insn insns[]; /* count of them, and an end mark */
 };
 
@@ -85,6 +86,8 @@ const uint64_t *blocks_code_lines(struct vcpu *c, uint64_t gpa, const uint8_t **
 void blocks_leave(struct vcpu *c);
 /* Instructions completed before the one that is being executed. */
 uint64_t blocks_position(const struct vcpu *c);
+/* Drops the blocks of pages in which code is watched (MODE_WATCHED). */
+void blocks_drop_watched(struct vcpu *c);
 /* Takes back the patch of blocks_leave. */
 void blocks_unpatch(struct vcpu *c);
 

@@ -8,6 +8,7 @@
  * Devices may raise interrupts, move memory or stop the machine, so a block ends behind a port
  * access if anything is pending.
  */
+#include "cpu/events.h"
 #include "cpu/icount.h"
 #include "cpu/interp/operands.h"
 
@@ -48,7 +49,12 @@ enum weir_stop op_in(struct vcpu *c, const struct insn *i)
     unsigned port = port_operand(c, i), size = port_size(i);
     if (!io_permitted(c, port, size))
         return STOP_FAULT;
-    uint64_t v = port_read(c, port, size);
+    uint64_t v;
+    bool settled;
+    if (!event_io(c, port, size, false, false, &v, &settled))
+        return STOP_FAULT;
+    if (!settled)
+        v = port_read(c, port, size);
     if (c->exit.pending && !c->exit.is_write)
         return STOP_RETRY;
     reg_set(c, RAX, size, v);
@@ -60,7 +66,12 @@ enum weir_stop op_out(struct vcpu *c, const struct insn *i)
     unsigned port = port_operand(c, i), size = port_size(i);
     if (!io_permitted(c, port, size))
         return STOP_FAULT;
-    port_write(c, port, size, reg_get(c, RAX, size));
+    uint64_t v = reg_get(c, RAX, size);
+    bool settled;
+    if (!event_io(c, port, size, true, false, &v, &settled))
+        return STOP_FAULT;
+    if (!settled)
+        port_write(c, port, size, v);
     return after_port(c);
 }
 
@@ -81,7 +92,12 @@ static enum weir_stop in_element(struct vcpu *c, const struct insn *i, unsigned 
     uint64_t offset = reg_addr(c, RDI, i);
     if (!mem_probe(c, SEG_ES, offset, size, ACCESS_WRITE))
         return STOP_FAULT;
-    uint64_t v = port_read(c, (uint16_t)c->gpr[RDX], size);
+    uint64_t v;
+    bool settled;
+    if (!event_io(c, (uint16_t)c->gpr[RDX], size, false, true, &v, &settled))
+        return STOP_FAULT;
+    if (!settled)
+        v = port_read(c, (uint16_t)c->gpr[RDX], size);
     if (c->exit.pending && !c->exit.is_write)
         return STOP_RETRY;
     if (!mem_store(c, SEG_ES, offset, size, v))
@@ -94,7 +110,11 @@ static enum weir_stop out_element(struct vcpu *c, const struct insn *i, unsigned
     uint64_t v;
     if (!mem_load(c, i->seg, reg_addr(c, RSI, i), size, &v))
         return STOP_FAULT;
-    port_write(c, (uint16_t)c->gpr[RDX], size, v);
+    bool settled;
+    if (!event_io(c, (uint16_t)c->gpr[RDX], size, true, true, &v, &settled))
+        return STOP_FAULT;
+    if (!settled)
+        port_write(c, (uint16_t)c->gpr[RDX], size, v);
     step(c, i, RSI, size);
     return after_port(c);
 }

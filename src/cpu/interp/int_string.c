@@ -16,7 +16,7 @@
 /* TF traps behind every iteration, data breakpoints behind the one that hits. */
 static uint64_t iterations_at_once(const struct vcpu *c)
 {
-    return c->mode & (MODE_TF | MODE_DEBUG) ? 1 : MAX_ELEMENTS;
+    return c->mode & (MODE_TF | MODE_DEBUG) || c->ev.rep_each ? 1 : MAX_ELEMENTS;
 }
 
 static bool is_backward(const struct vcpu *c)

@@ -10,15 +10,9 @@
  * Instructions count when they are complete: not if they fault or are to be repeated.
  */
 #include "cpu/access.h"
+#include "cpu/events.h"
 #include "cpu/interp/blocks.h"
 #include "cpu/interp/ops.h"
-
-static uint64_t linear_rip(struct vcpu *c)
-{
-    if (!cpu_is_64bit(c))
-        c->rip = (uint32_t)c->rip; /* ran off the end of 4 GiB */
-    return (c->segc[SEG_CS].base + c->rip) & c->linear_mask;
-}
 
 /* ---- the log ---- */
 
@@ -53,6 +47,13 @@ static void rewind_rip(struct vcpu *c, const struct insn *i)
         c->rip -= i->length;
 }
 
+/* The instruction at rip concerns somebody who watches. */
+static enum weir_stop step_alone(struct vcpu *c)
+{
+    enum weir_stop stop = events_step(c);
+    return stop <= STOP_BRANCH ? STOP_BOUNDARY : stop;
+}
+
 /* `i` has run and returned `stop`; rip is behind it. Counts it, rewinds it, delivers its fault.
  */
 enum weir_stop interp_settle(struct vcpu *c, const struct insn *i, enum weir_stop stop)
@@ -60,7 +61,9 @@ enum weir_stop interp_settle(struct vcpu *c, const struct insn *i, enum weir_sto
     switch (stop) {
     case STOP_FAULT:
         rewind_rip(c, i);
-        return c->fault.kind == FAULT_RETRY ? STOP_RETRY : exception_deliver(c);
+        if (LIKELY(c->fault.kind < FAULT_RETRY))
+            return exception_deliver(c);
+        return c->fault.kind == FAULT_RETRY ? STOP_RETRY : step_alone(c);
     case STOP_REPEAT:
         rewind_rip(c, i);
         c->rflags_rest |= FLAG_RF; /* no instruction breakpoint in the middle of it */
@@ -81,8 +84,8 @@ enum weir_stop interp_settle(struct vcpu *c, const struct insn *i, enum weir_sto
 
 bool interp_must_step(const struct vcpu *c)
 {
-    return (c->mode & (MODE_TF | MODE_DEBUG)) || (c->rflags_rest & FLAG_RF) || c->shadow ||
-           c->pending_dr6;
+    return (c->mode & (MODE_TF | MODE_DEBUG | MODE_EVENTS)) || (c->rflags_rest & FLAG_RF) ||
+           c->shadow || c->pending_dr6;
 }
 
 static bool beyond_limit(const struct vcpu *c, unsigned bytes)
@@ -92,12 +95,14 @@ static bool beyond_limit(const struct vcpu *c, unsigned bytes)
 
 enum weir_stop interp_step_one(struct vcpu *c)
 {
+    if (UNLIKELY(c->ev.active))
+        return events_step(c);
     bool tf = c->rflags_rest & FLAG_TF;
     if ((c->mode & MODE_DEBUG) && debug_before(c))
         return exception_deliver(c);
     c->rflags_rest &= ~FLAG_RF;
     c->shadow = 0;
-    uint64_t linear = linear_rip(c);
+    uint64_t linear = cpu_linear_rip(c);
     const struct block *b = blocks_at(c, linear);
     if (!b)
         return exception_deliver(c);
@@ -126,7 +131,7 @@ enum weir_stop interp_step_one(struct vcpu *c)
  * changed, the same page and offset is the same code. */
 static inline struct block *next_block(struct vcpu *c, struct block *b, uint64_t *linear)
 {
-    uint64_t from = *linear, to = linear_rip(c);
+    uint64_t from = *linear, to = cpu_linear_rip(c);
     *linear = to;
     bool same_page = !((from ^ to) & ~0xfffull);
     if (LIKELY(same_page)) {
@@ -153,8 +158,11 @@ static inline enum weir_stop run_block(struct vcpu *c, struct block *b, uint64_t
         enum weir_stop one = interp_step_one(c);
         return one == STOP_NEXT ? STOP_BOUNDARY : one; /* the limit may be reached */
     }
-    if (UNLIKELY(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)))
+    if (UNLIKELY((c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)) | b->watched)) {
+        if (b->watched)
+            return step_alone(c);
         trace(c, b, linear);
+    }
     c->blocks->running = b;
     c->rip += b->insns[0].length;
     enum weir_stop stop = b->insns[0].exec(c, b->insns);
@@ -170,12 +178,12 @@ static inline enum weir_stop run_block(struct vcpu *c, struct block *b, uint64_t
 
 enum weir_stop interp_run_block(struct vcpu *c, struct block *b)
 {
-    return run_block(c, b, linear_rip(c));
+    return run_block(c, b, cpu_linear_rip(c));
 }
 
 static enum weir_stop run_blocks(struct vcpu *c)
 {
-    uint64_t linear = linear_rip(c);
+    uint64_t linear = cpu_linear_rip(c);
     struct block *b = blocks_lookup(c, linear);
     uint64_t first = c->instructions;
     for (;;) {
