@@ -4,6 +4,7 @@
  * struct weir's members; weir_destroy undoes it in reverse and copes with a half-built one.
  */
 #include "api/api.h"
+#include "api/error.h"
 #include "board/board.h"
 #include "board/device.h"
 #include "cpu/icount.h"
@@ -26,6 +27,11 @@ const char *weir_version(void)
 const char *weir_last_error(const weir *vm)
 {
     return vm->err.text;
+}
+
+int api_error(weir *vm, enum weir_error code, const char *text)
+{
+    return err_set(&vm->err, code, "%s", text);
 }
 
 /* ---- configuration ---- */

@@ -40,6 +40,8 @@ const struct command command_table[] = {
     {"logfile", NULL, "F", "file", "write the log to this file", monitor_logfile},
     {"singlestep", NULL, "?w", "[on|off]",
      "run with one instruction per block, or normally again", monitor_singlestep},
+    {"gdbserver", NULL, "?F", "[address]",
+     "wait for gdb there (tcp::1234, unix:PATH); none ends it", monitor_gdbserver},
     {"x", NULL, "/l", "/fmt addr",
      "dump memory at a virtual address; fmt = count, letter (x d u o c i), size (b h w g)",
      monitor_x},

@@ -38,6 +38,8 @@ OPTION(option_chardev);
 OPTION(option_mon);
 OPTION(option_debugcon);
 OPTION(option_echr);
+/* option_gdb.c */
+OPTION(option_gdb);
 /* option_icount.c */
 OPTION(option_icount);
 enum parse_result option_check(struct options *o, const char *argument); /* -accel check,... */
@@ -61,6 +63,8 @@ enum parse_result option_bool_prop(struct options *o, const struct props *p, con
                                    const char *name, bool *value);
 /* After all options: what does not go with -accel check. */
 enum parse_result option_check_rest(struct options *o);
+/* After all options: whether -gdb stdio can be. */
+enum parse_result option_check_gdb(struct options *o);
 /* After all options: what -nographic and its absence mean for serial port and monitor. */
 enum parse_result option_default_consoles(struct options *o);
 /* "int,exec" to bits, for -d and the monitor's log command. NULL, or the unknown item. */

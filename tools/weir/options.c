@@ -101,6 +101,10 @@ const struct option option_table[] = {
 #undef S
 #define S SECTION_DEBUG
     {"S", NULL, "do not start the CPU: `cont` in the monitor does", option_flag, S},
+    {"gdb", "ADDRESS",
+     "wait for gdb on tcp::PORT (this host), tcp:HOST:PORT, unix:PATH or stdio; the machine stops "
+     "when it connects", option_gdb, S},
+    {"s", NULL, "same as -gdb tcp::1234", option_gdb, S},
     {"d", "ITEM[,ITEM...]", "log these items; help lists them", option_log_items, S},
     {"D", "FILE", "write the log to FILE instead of standard error; %d is the process id",
      option_log_file, S},
@@ -257,6 +261,8 @@ enum parse_result options_parse(struct options *o, int argc, char **argv)
         result = option_default_consoles(o);
     if (result == PARSE_OK)
         result = option_check_rest(o);
+    if (result == PARSE_OK)
+        result = option_check_gdb(o);
     return result;
 }
 

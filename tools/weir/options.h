@@ -45,6 +45,7 @@ struct options {
     struct chardev *chardevs;
     const char *kernel, *initrd, *append;
     const char *log_file, *pid_file;
+    const char *gdb; /* address, or NULL */
     char *debugcon;
     uint32_t log_items;
     weir_gva (*log_ranges)[2];

@@ -8,6 +8,7 @@
  */
 #include "client.h"
 #include "console.h"
+#include "gdb.h"
 #include "setup.h"
 
 #include <errno.h>
@@ -199,12 +200,13 @@ static void flush_streams(struct tool *t)
     }
 }
 
-static void end_machine(struct tool *t)
+static void end_machine(struct tool *t, int status)
 {
     pthread_mutex_lock(&t->lock);
     weir *vm = t->vm;
     t->vm = NULL;
     pthread_mutex_unlock(&t->lock);
+    gdb_stop(t, status);
     weir_destroy(vm); /* the loop's thread still moves output */
     if (t->loop_started) {
         t->loop.quit = true;
@@ -238,6 +240,10 @@ static int run_options(struct tool *t)
     if (t->options.start_stopped) {
         t->prelaunch = true;
         weir_pause(t->vm);
+    }
+    if (t->options.gdb && !gdb_start(t, t->options.gdb)) {
+        fprintf(stderr, "weir: -gdb: %s\n", tool_error(t));
+        return 1;
     }
     if (!take_signals(t))
         return 1;
@@ -277,7 +283,7 @@ int command_run(int argc, char **argv)
     if (parsed == PARSE_OK)
         status = t->options.check.on ? lockstep_run(t) : run_options(t);
     if (t->vm)
-        end_machine(t);
+        end_machine(t, status);
     tool_free(t);
     free(t);
     return status;

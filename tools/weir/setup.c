@@ -215,10 +215,15 @@ static void on_event(void *ctx, enum weir_machine_event event, bool from_guest)
     case WEIR_EVENT_POWERDOWN:
         tool_event(t, "POWERDOWN", NULL, false);
         break;
-    case WEIR_EVENT_SHUTDOWN:
     case WEIR_EVENT_STOP:
+        tool_event(t, "STOP", NULL, false);
+        break;
     case WEIR_EVENT_RESUME:
-        break; /* told by those who ask for them, who know the reason */
+        t->prelaunch = false;
+        tool_event(t, "RESUME", NULL, false);
+        break;
+    case WEIR_EVENT_SHUTDOWN:
+        break; /* told by those who ask for it, who know the reason */
     }
 }
 

@@ -38,7 +38,6 @@ void tool_stop(struct tool *t)
     if (weir_is_paused(t->vm))
         return;
     weir_pause(t->vm);
-    tool_event(t, "STOP", NULL, false);
 }
 
 bool tool_cont(struct tool *t, const char **why_not)
@@ -50,7 +49,6 @@ bool tool_cont(struct tool *t, const char **why_not)
     if (!weir_is_paused(t->vm))
         return true;
     t->prelaunch = false;
-    tool_event(t, "RESUME", NULL, false);
     weir_resume(t->vm);
     return true;
 }

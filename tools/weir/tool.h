@@ -37,6 +37,10 @@ struct tool {
     bool loop_started;
     pthread_mutex_t lock;
     weir *vm; /* NULL when it is gone */
+    struct weir_gdb *gdb;
+    weir *gdb_vm;     /* the VM as long as `gdb` is there */
+    bool gdb_command; /* one that gdb sent is executed */
+    bool gdb_closing; /* atomic */
     struct console *consoles;
     struct client *clients;
     struct factory *factories;
