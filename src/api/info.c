@@ -5,6 +5,7 @@
  */
 #include "api/api.h"
 #include "dev/pci_board.h"
+#include "vmi/vmi.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -167,6 +168,7 @@ static const struct topic {
     {"tlb", "virtual to physical mappings", info_tlb},
     {"uuid", "UUID of the machine", info_uuid},
     {"version", "version of the library", info_version},
+    {"vmi", "the VMI ROM and its counters", vmi_info},
 };
 
 const char *weir_info_topic(weir *vm, unsigned i, const char **help)

@@ -11,6 +11,7 @@
 #include "debug/trace.h"
 #include "jit/jit.h"
 #include "run/run.h"
+#include "vmi/vmi.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,6 +209,8 @@ int weir_start(weir *vm)
         return vm->start_error;
     pthread_mutex_lock(&vm->device_lock);
     int rc = board_finish(vm);
+    if (rc == 0)
+        rc = vmi_start(vm);
     pthread_mutex_unlock(&vm->device_lock);
     if (rc == 0)
         rc = run_machine_reset(vm);
@@ -242,6 +245,7 @@ void weir_destroy(weir *vm)
     if (vm->has_locks) {
         if (vm->keys.timer.clock)
             weir_timer_cancel(&vm->keys.timer);
+        vmi_free(vm);
         devices_free(vm);
         board_free(vm);
         free_host_side(vm);

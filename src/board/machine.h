@@ -101,6 +101,7 @@ struct weir {
     pthread_mutex_t listen_lock;
     /* board */
     struct firmware *firmware; /* board/firmware.h */
+    struct vmi *vmi;           /* vmi/vmi.h; NULL: no VMI ROM */
     bool a20_enabled;
     struct weir_line gsi[24];
     struct weir_dev *pic, *apic, *ioapic, *kbd, *vga, *acpi, *fw_cfg, *pci;

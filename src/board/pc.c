@@ -46,6 +46,8 @@ static void pic_int(void *ctx, int n, int level)
 static void cpu_intr(void *ctx, int level)
 {
     struct vcpu *c = &((struct weir *)ctx)->cpu;
+    if (level && c->rom)
+        c->rom->activity(c, VCPU_WOKEN);
     if (level)
         cpu_attention(c, ATTENTION_INTR);
     else

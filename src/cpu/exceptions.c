@@ -88,6 +88,8 @@ static enum weir_stop deliver_until_done(struct vcpu *c, struct x86_fault f)
         report_exception(c, &f);
         if (log_on(c->log, WEIR_LOG_INT) && (c->cr0 & CR0_PE))
             log_delivery(c, &f, c->rip);
+        if (UNLIKELY(c->rom != NULL) && !c->rom->deliver(c, &f))
+            return STOP_EXIT;
         if (event_deliver(c, &f) == STOP_BOUNDARY) {
             c->shadow = 0;
             return STOP_BOUNDARY;
@@ -135,6 +137,8 @@ enum weir_stop software_interrupt(struct vcpu *c, const struct insn *i, unsigned
     enum weir_stop stop = event_deliver(c, &f);
     c->ev.deliveries += stop == STOP_BOUNDARY;
     if (stop == STOP_BOUNDARY) {
+        if (UNLIKELY(c->rom != NULL))
+            c->rom->deliver(c, &f);
         if (kind == FAULT_ICEBP)
             report_exception(c, &f);
         c->shadow = stepping ? SHADOW_TF_NOW : 0;

@@ -209,6 +209,19 @@ struct cpu_events {
     struct fpu_state fpu;
 };
 
+/* What a ROM that stands for the host (src/vmi) is told. Thread of the vCPU but for `activity`. */
+enum vcpu_activity { VCPU_STOPPED, VCPU_RUNNING, VCPU_HALTED, VCPU_WOKEN };
+struct rom_hooks {
+    /* VMCALL; rip is behind it. Results as of an op. */
+    enum weir_stop (*call)(struct vcpu *c, const struct insn *i);
+    /* An exception, interrupt or INT n is about to be delivered. False: `exit` says why the VM
+     * stops instead. */
+    bool (*deliver)(struct vcpu *c, const struct x86_fault *event);
+    void (*init)(struct vcpu *c);  /* behind INIT# */
+    void (*reset)(struct vcpu *c); /* behind a reset of the machine; device lock held */
+    void (*activity)(struct vcpu *c, enum vcpu_activity now);
+};
+
 struct vcpu {
     /* ---- architectural */
     uint64_t gpr[16];
@@ -273,6 +286,7 @@ struct vcpu {
     void (*trace_block)(struct vcpu *c, uint64_t linear, const struct insn *insns,
                         unsigned count);
     struct host_exec *host;
+    const struct rom_hooks *rom;      /* NULL: there is none */
     struct jit *jit;                  /* NULL: interpreter only */
     const struct engine_hooks *hooks; /* NULL without jit */
     struct address_spaces *spaces;

@@ -172,6 +172,11 @@ static void accept_local(struct apic *a, enum apic_lvt entry)
     accept(a, has_mode ? lvt >> 8 & 7 : APIC_FIXED, lvt & 0xff, is_pin && (lvt & LVT_LEVEL));
 }
 
+void apic_timer_interrupt(weir_dev *dev)
+{
+    accept_local(weir_dev_state(dev), LVT_TIMER);
+}
+
 void apic_error(struct apic *a, uint32_t bits)
 {
     bool news = bits & ~a->errors;

@@ -75,6 +75,8 @@ int apic_msr_write(weir_dev *dev, uint32_t msr, uint64_t value);
 /* INIT# of the CPU: registers reset, ID and base stay. An INIT message does it itself, before
  * wires.init. */
 void apic_init_reset(weir_dev *dev);
+/* The local interrupt that the timer's entry of the vector table stands for, now. */
+void apic_timer_interrupt(weir_dev *dev);
 
 /* An interrupt message, from the I/O APIC, an MSI or another local APIC. */
 enum apic_delivery {

@@ -137,6 +137,12 @@ const struct weir_dev_class vga_class = {
     .fields = vga_fields,
 };
 
+uint32_t vga_rom_bytes(weir_dev *dev)
+{
+    const struct vga *v = weir_dev_state(dev);
+    return v->rom[0] == 0x55 && v->rom[1] == 0xaa ? v->rom[2] * 512u : 0;
+}
+
 int vga_set_rom(weir_dev *dev, const void *data, uint32_t length)
 {
     struct vga *v = weir_dev_state(dev);

@@ -12,6 +12,9 @@ extern const struct weir_dev_class vga_class;
  * copied. -WEIR_ERANGE if it is longer. */
 int vga_set_rom(weir_dev *dev, const void *data, uint32_t length);
 
+/* How much of the option ROM space firmware fills with it; 0: it is none. */
+uint32_t vga_rom_bytes(weir_dev *dev);
+
 /* Registers as the video BIOS leaves them after INT 10h AH=00h AL=03h (80x25, 16 colours), with
  * the 8x16 font in plane 2: for kernels that are started without firmware. */
 void vga_set_text_mode(weir_dev *dev);

@@ -253,6 +253,8 @@ int run_machine_reset(struct weir *vm)
     vm->answer_count = 0;
     devices_reset(vm);
     int rc = board_boot(vm);
+    if (c->rom)
+        c->rom->reset(c);
     pthread_mutex_unlock(&vm->device_lock);
     c->a20_mask = vm->a20_enabled ? ~0ull : ~(1ull << 20);
     tlb_flush_all(c);
@@ -326,6 +328,8 @@ bool run_take_requests(struct weir *vm, struct weir_exit *exit)
     if (a & ATTENTION_INIT) {
         vcpu_reset(c, true);
         tlb_flush_all(c);
+        if (c->rom)
+            c->rom->init(c);
     }
     if (!(a & ATTENTION_STOP) || !take_wishes(vm, exit))
         return false;
@@ -425,7 +429,9 @@ int weir_run(weir_vcpu *cpu, uint64_t budget_instructions, struct weir_exit *exi
     if (!enter(vm, exit))
         return 0;
     set_clock(vm, true);
+    run_activity(&vm->cpu, VCPU_RUNNING);
     run_loop(vm, budget_instructions, exit);
+    run_activity(&vm->cpu, VCPU_STOPPED);
     set_clock(vm, false);
     pthread_mutex_lock(&vm->run_lock);
     vm->running = false;

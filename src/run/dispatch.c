@@ -65,6 +65,8 @@ static bool leave(struct weir *vm, struct vcpu *c, enum weir_stop stop, struct w
         exit->access.value = c->exit.value;
         exit->access.size_bytes = c->exit.size;
         exit->access.is_write = c->exit.is_write;
+        if (exit->reason == WEIR_EXIT_ERROR)
+            exit->status = (int)c->exit.value;
         if (c->exit.is_write) /* told; a read stays until there is an answer */
             c->exit.pending = false;
         return true;
@@ -128,7 +130,9 @@ static void dispatch(struct weir *vm, struct vcpu *c, struct weir_exit *exit)
         if (stop == STOP_NEXT && c->halted) {
             if (leave(vm, c, STOP_HALT, exit))
                 return;
+            run_activity(c, VCPU_HALTED);
             idle(vm, c);
+            run_activity(c, VCPU_RUNNING);
             continue;
         }
         bool spent = c->instructions >= vm->budget_end ||

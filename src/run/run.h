@@ -17,6 +17,12 @@ void run_emit(struct weir *vm, enum weir_machine_event event, bool from_guest);
 /* vCPU thread, device lock not held: handles everything but interrupts that `attention` asks
  * for. True: weir_run must return with *exit. */
 bool run_take_requests(struct weir *vm, struct weir_exit *exit);
+/* Tells a ROM that counts the vCPU's time. */
+static inline void run_activity(struct vcpu *c, enum vcpu_activity now)
+{
+    if (c->rom)
+        c->rom->activity(c, now);
+}
 /* dispatch.c: runs until an exit; *exit holds the previous one on entry (answers to reads). */
 void run_loop(struct weir *vm, uint64_t budget, struct weir_exit *exit);
 /* Waits until attention is set, at most for the given time (UINT64_MAX: without end). Returns how

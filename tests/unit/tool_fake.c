@@ -5,6 +5,7 @@
  */
 #include <weir/machine.h>
 #include <weir/memory.h>
+#include <weir/vmi.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,14 @@ void weir_config_init(struct weir_config *config, size_t size)
     config->size = size;
     config->name = "weir";
     config->icount_shift = -1;
+}
+
+void weir_vmi_config_init(struct weir_vmi_config *config, size_t size)
+{
+    memset(config, 0, size);
+    config->size = size;
+    config->api = 3;
+    config->base = 0xd0000;
 }
 
 static const char *const models[] = {"host", "qemu64", "pentium3"};

@@ -13,6 +13,7 @@ static const struct {
     {"disas", command_disas},
     {"devices", command_devices},
     {"cpus", command_cpus},
+    {"vmi", command_vmi},
     {"help", command_help},
     {"--man", command_man},
 };

@@ -43,6 +43,8 @@ OPTION(option_gdb);
 /* option_icount.c */
 OPTION(option_icount);
 enum parse_result option_check(struct options *o, const char *argument); /* -accel check,... */
+/* option_vmi.c */
+OPTION(option_vmi);
 /* option_log.c */
 OPTION(option_log_items);
 OPTION(option_log_file);

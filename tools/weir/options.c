@@ -41,6 +41,9 @@ const struct option option_table[] = {
      "2024-01-31T12:00:00", option_rtc, S},
     {"device", "NAME[,PROP=VALUE...][,id=ID]",
      "add a device; help lists them, NAME,help its properties", option_device, S},
+    {"vmi", "on|3|13[,counters=on][,base=ADDRESS][,faults=stop|guest]",
+     "a VMI option ROM (API 3.0, or 13.0) for kernels that look for one; counters=on: counts all "
+     "calls and prints them at exit", option_vmi, S},
     {"nodefaults", NULL, "no default devices, serial ports and monitor", option_flag, S},
     {"net", "none", "no network card (there is none yet)", option_net, S},
     {"nic", "none", "same as -net none", option_net, S},

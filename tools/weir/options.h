@@ -8,6 +8,8 @@
 
 #include "text.h"
 
+#include <weir/vmi.h>
+
 #include <stdio.h>
 
 enum { SERIAL_MAX = 4, USER_MAX = 16 };
@@ -58,6 +60,8 @@ struct options {
         const char *engine; /* compared with the interpreter */
         uint64_t step, ram_step, limit;
     } check; /* -accel check */
+    struct weir_vmi_config vmi;
+    bool vmi_on;
     bool singlestep, perf_map, perf_dump;
     bool snapshot, no_reboot, no_shutdown, start_stopped, quit_on_eof;
     struct strbuf help; /* what "-device help" and the like print */

@@ -233,6 +233,11 @@ static void tool_free(struct tool *t)
     options_free(&t->options);
 }
 
+static void put_error(struct weir_text *text, const char *chars, size_t length)
+{
+    fwrite(chars, 1, length, stderr);
+}
+
 static int run_options(struct tool *t)
 {
     if (!setup_vm(t) || (t->options.pid_file && !write_pid_file(t)))
@@ -257,6 +262,8 @@ static int run_options(struct tool *t)
         return 1;
     }
     int status = run_machine(t);
+    if (t->options.vmi_on && t->options.vmi.counters)
+        weir_info(t->vm, "vmi", &(struct weir_text){put_error});
     if (t->options.pid_file)
         unlink(t->options.pid_file);
     return status;

@@ -230,7 +230,7 @@ static void on_event(void *ctx, enum weir_machine_event event, bool from_guest)
 bool setup_parts(struct tool *t)
 {
     struct options *o = &t->options;
-    if (!add_drives(t))
+    if (!add_drives(t) || (o->vmi_on && !checked(t, "-vmi", weir_vmi_enable(t->vm, &o->vmi))))
         return false;
     return !o->kernel ||
            checked(t, "-kernel", weir_kernel_set(t->vm, o->kernel, o->initrd, o->append));
