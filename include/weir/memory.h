@@ -23,6 +23,15 @@ WEIR_API int weir_mem_write(weir *vm, weir_gpa gpa, const void *buffer, size_t l
 WEIR_API uint64_t weir_ram_bytes(const weir *vm);
 WEIR_API void *weir_ram_pointer(weir *vm, weir_gpa gpa, size_t length_bytes);
 
+/* Which parts of RAM the machine has: `count` ranges, page-aligned; the rest of it becomes a hole,
+ * as if nothing were plugged in there (-WEIR_ERANGE if a range is not all RAM). NULL: all of it.
+ * Contents stay; weir_ram_pointer works for hidden parts, too. VM stopped, or its own thread. */
+struct weir_ram_range {
+    weir_gpa start;
+    uint64_t bytes;
+};
+WEIR_API int weir_ram_layout(weir *vm, const struct weir_ram_range *ranges, unsigned count);
+
 /* Linear to physical by the vCPU's current paging mode, ignoring permissions.
  * -WEIR_EFAULT when it is not mapped. */
 WEIR_API int weir_translate(weir_vcpu *cpu, weir_gva gva, weir_gpa *gpa);

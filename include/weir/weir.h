@@ -161,6 +161,37 @@ enum weir_exit_reason {
     WEIR_EXIT_MMIO,         /* an address that nobody serves (weir_set_unclaimed_exits) */
     WEIR_EXIT_STOPPED,      /* a callback answered WEIR_STOP */
     WEIR_EXIT_ERROR,        /* a host error: weir_run returned it too */
+    WEIR_EXIT_INSN,         /* an instruction of weir_set_insn_exits, not executed */
+    WEIR_EXIT_EXCEPTION,    /* one of weir_set_exception_exits, not delivered */
+    WEIR_EXIT_WINDOW,       /* an interrupt could be taken now (weir_set_window_exit) */
+};
+
+/* Kinds of instructions that can be made to end weir_run (bits of weir_set_insn_exits). */
+enum weir_insn_kind {
+    WEIR_INSN_VMCALL, /* #UD if it does not exit */
+    WEIR_INSN_CPUID,
+    WEIR_INSN_HLT,
+    WEIR_INSN_IN, /* INS too; number: port */
+    WEIR_INSN_OUT,
+    WEIR_INSN_RDMSR, /* number: ECX */
+    WEIR_INSN_WRMSR,
+    WEIR_INSN_RDTSC, /* RDTSCP too */
+    WEIR_INSN_RDPMC,
+    WEIR_INSN_INVLPG, /* value: linear address */
+    WEIR_INSN_INVPCID,
+    WEIR_INSN_INVD,
+    WEIR_INSN_WBINVD,
+    WEIR_INSN_XSETBV,
+    WEIR_INSN_MONITOR,
+    WEIR_INSN_MWAIT,
+    WEIR_INSN_READ_CR3,  /* register: where it goes */
+    WEIR_INSN_WRITE_CR3, /* register, value: what is written */
+    WEIR_INSN_READ_DR,   /* number: of the debug register */
+    WEIR_INSN_WRITE_DR,
+    /* As weir_set_cr_mask says, whatever the bits of weir_set_insn_exits. number: 0 or 4. */
+    WEIR_INSN_WRITE_CR,
+    WEIR_INSN_CLTS,
+    WEIR_INSN_LMSW, /* value: the operand */
 };
 
 struct weir_exit {
@@ -173,7 +204,30 @@ struct weir_exit {
         uint64_t value;
         uint8_t size_bytes;
         bool is_write;
+        /* Of the instruction that makes the access. A read's has not been executed: RIP is at
+         * it. A write is done, and RIP behind it. 0: not known. */
+        uint8_t instruction_bytes;
+        uint64_t gva; /* MMIO: linear address of the (first byte of the) operand */
     } access;
+    struct { /* INSN; RIP is at the instruction */
+        enum weir_insn_kind kind;
+        uint8_t instruction_bytes;
+        uint8_t size_bytes; /* IN, OUT: 1, 2 or 4 */
+        uint8_t reg;        /* general register of a control or debug register's move */
+        bool is_string, is_rep, is_immediate; /* IN, OUT */
+        bool is_memory;                       /* LMSW: value comes from memory at gva */
+        uint32_t number;
+        uint64_t value, gva;
+    } insn;
+    struct { /* EXCEPTION; RIP is at the instruction that caused it */
+        uint8_t vector;
+        bool has_error;
+        uint32_t error;
+        uint64_t address;          /* #PF: what CR2 would become */
+        uint64_t dr6_bits;         /* #DB: what DR6 would get */
+        uint8_t instruction_bytes; /* INT3, INTO, INT1 */
+        bool is_software;          /* these: a trap, delivered with RIP behind it */
+    } exception;
 };
 
 /* Runs the vCPU until a reason to stop; budget 0 = no limit. Returns 0 and fills *exit, or a
@@ -199,6 +253,21 @@ WEIR_API void weir_nmi(weir *vm);
 WEIR_API void weir_set_reset_exits(weir *vm, bool on);
 /* Accesses that no device claims end weir_run instead of reading as all ones. */
 WEIR_API void weir_set_unclaimed_exits(weir *vm, bool on);
+
+/* Exits before an instruction: for embedders that carry it out themselves (set registers and RIP).
+ * Privilege is checked first. The four setters need the VM stopped. `kinds`: 1 << enum
+ * weir_insn_kind. */
+WEIR_API int weir_set_insn_exits(weir *vm, uint32_t kinds);
+/* The instruction at RIP is executed by the vCPU although it is of such a kind. */
+WEIR_API int weir_pass_insn(weir_vcpu *cpu);
+/* Bit n: exception n, also if raised by INT3, INTO and INT1, but not by INT n. */
+WEIR_API int weir_set_exception_exits(weir *vm, uint32_t vectors);
+/* Bits of CR0 or CR4 that belong to the embedder: the guest reads those of `shadow`, and an
+ * instruction that would make them differ from it is an exit; all other changes of the guest's
+ * are made without touching them. */
+WEIR_API int weir_set_cr_mask(weir_vcpu *cpu, unsigned number, uint64_t mask, uint64_t shadow);
+/* Exits as soon as a maskable interrupt could be taken, before the next instruction; once. */
+WEIR_API int weir_set_window_exit(weir *vm, bool on);
 
 #ifdef __cplusplus
 }

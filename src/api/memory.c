@@ -44,6 +44,54 @@ void *weir_ram_pointer(weir *vm, weir_gpa gpa, size_t length_bytes)
     return ram->base + offset;
 }
 
+/* ---- parts of RAM ---- */
+
+static bool is_ram_region(const struct weir_region *r, const struct ram *ram)
+{
+    return r->host >= ram->base && r->host < ram->base + ram->bytes && r->tags;
+}
+
+static int map_part(weir *vm, weir_gpa start, uint64_t bytes)
+{
+    uint64_t offset = (uint64_t)((uint8_t *)weir_ram_pointer(vm, start, bytes) - vm->ram.base);
+    return bus_map_memory(&vm->mem, start, bytes, vm->ram.base + offset,
+                          vm->ram.tags + offset / RAM_PAGE_BYTES, false, -100, "ram")
+               ? 0
+               : -WEIR_ENOMEM;
+}
+
+static int map_parts(weir *vm, const struct weir_ram_range *ranges, unsigned count)
+{
+    uint64_t above = vm->ram.bytes - vm->ram.below_4g;
+    const struct weir_ram_range whole[2] = {{0, vm->ram.below_4g}, {1ull << 32, above}};
+    if (!ranges) {
+        ranges = whole;
+        count = above ? 2 : 1;
+    }
+    int rc = 0;
+    for (unsigned n = 0; n < count && rc == 0; n++)
+        rc = map_part(vm, ranges[n].start, ranges[n].bytes);
+    return rc;
+}
+
+int weir_ram_layout(weir *vm, const struct weir_ram_range *ranges, unsigned count)
+{
+    for (unsigned n = 0; ranges && n < count; n++)
+        if ((ranges[n].start | ranges[n].bytes) % RAM_PAGE_BYTES || !ranges[n].bytes ||
+            !weir_ram_pointer(vm, ranges[n].start, ranges[n].bytes))
+            return err_set(&vm->err, WEIR_ERANGE, "RAM at %#llx: not there, or not whole pages",
+                           (unsigned long long)ranges[n].start);
+    pthread_mutex_lock(&vm->device_lock);
+    for (struct weir_region *r = vm->mem.regions, *next; r; r = next) {
+        next = r->next;
+        if (is_ram_region(r, &vm->ram))
+            bus_unmap(r);
+    }
+    int rc = map_parts(vm, ranges, count);
+    pthread_mutex_unlock(&vm->device_lock);
+    return rc < 0 ? err_set(&vm->err, WEIR_ENOMEM, "out of memory") : 0;
+}
+
 int weir_translate(weir_vcpu *cpu, weir_gva gva, weir_gpa *gpa)
 {
     struct vcpu *c = vcpu_of(cpu);

@@ -83,6 +83,7 @@ static bool resolve(struct vcpu *c, uint64_t linear, unsigned size, enum access 
 {
     r->count = 0;
     r->watched = false;
+    c->operand_linear = linear & mask;
     while (size) {
         if (r->count == MAX_PIECES) {
             raise_gp0(c);

@@ -11,14 +11,19 @@
 #include "cpu/interp/blocks.h"
 #include "cpu/seg.h"
 
+void context_leave(struct vcpu *c)
+{
+    if (c->touched)
+        return;
+    c->touched = true;
+    blocks_leave(c);
+    cpu_attention(c, ATTENTION_STOP);
+}
+
 void context_touch(struct vcpu *c, enum weir_reg reg)
 {
     c->dirty[reg / 64u] |= BIT64(reg % 64u);
-    if (!c->touched) {
-        c->touched = true;
-        blocks_leave(c);
-        cpu_attention(c, ATTENTION_STOP);
-    }
+    context_leave(c);
     if (reg == WEIR_RIP)
         c->rip_set = true;
 }
@@ -114,9 +119,14 @@ static enum weir_stop inject(struct vcpu *c)
 enum weir_stop context_deliver(struct vcpu *c)
 {
     if (c->injection.pending) {
-        if (c->pending_dr6) /* behind the injected one */
+        uint32_t exits = c->exception_exits; /* what is injected is no exit */
+        if (c->pending_dr6)                  /* behind the injected one */
             cpu_attention(c, ATTENTION_EVENT);
-        return inject(c);
+        if (c->injection.vector < 32)
+            c->exception_exits &= ~BIT(c->injection.vector);
+        enum weir_stop stop = inject(c);
+        c->exception_exits = exits;
+        return stop;
     }
     if (!c->pending_dr6 || (c->shadow & SHADOW_MOV_SS))
         return STOP_NEXT;

@@ -138,18 +138,30 @@ static enum weir_stop cr8_write(struct vcpu *c, uint64_t value)
     return STOP_BOUNDARY;
 }
 
+/* Bits that are not the guest's stay. */
+static uint64_t guard_write(const struct vcpu *c, unsigned k, uint64_t now, uint64_t value)
+{
+    uint64_t mask = c->cr_guard[k].mask;
+    return (value & ~mask) | (now & mask);
+}
+static uint64_t guard_read(const struct vcpu *c, unsigned k, uint64_t now)
+{
+    uint64_t mask = c->cr_guard[k].mask;
+    return (now & ~mask) | (c->cr_guard[k].shadow & mask);
+}
+
 enum weir_stop cr_write(struct vcpu *c, unsigned n, uint64_t value)
 {
     switch (n) {
     case 0:
-        return cr0_write(c, value);
+        return cr0_write(c, guard_write(c, 0, c->cr0, value));
     case 2:
         c->cr2 = value;
         return STOP_NEXT;
     case 3:
         return cr3_write(c, value);
     case 4:
-        return cr4_write(c, value);
+        return cr4_write(c, guard_write(c, 1, c->cr4, value));
     case 8:
         return cr8_write(c, value);
     default:
@@ -162,13 +174,13 @@ uint64_t cr_read(struct vcpu *c, unsigned n)
     uint64_t tpr = 0;
     switch (n) {
     case 0:
-        return c->cr0;
+        return guard_read(c, 0, c->cr0);
     case 2:
         return c->cr2;
     case 3:
         return c->cr3;
     case 4:
-        return c->cr4;
+        return guard_read(c, 1, c->cr4);
     case 8:
         if (c->wires.get_tpr) {
             cpu_outside(c);

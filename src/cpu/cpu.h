@@ -53,13 +53,16 @@ static inline bool nmi_window(const struct vcpu *c)
     return !c->nmi_blocked && !c->shadow && (!c->ev.hold || c->halted);
 }
 /* Whether code must be left at the next boundary. The loops ask this and not `attention` alone:
- * a pending INTR with IF = 0 must not make every block end at once (what sets IF ends a block). */
+ * a pending INTR with IF = 0 must not make every block end at once (what sets IF ends a block), nor
+ * an NMI that waits for IRET. */
 static inline bool attention_due(const struct vcpu *c)
 {
     uint32_t a = __atomic_load_n(&c->attention, __ATOMIC_RELAXED);
-    return UNLIKELY(a != 0) && ((a & ~(uint32_t)(ATTENTION_INTR | ATTENTION_NMI)) ||
-                                (a & ATTENTION_INTR && interrupt_window(c)) ||
-                                (a & ATTENTION_NMI && nmi_window(c)));
+    uint32_t if_open = ATTENTION_INTR | ATTENTION_WINDOW, later = if_open | ATTENTION_NMI;
+    if (LIKELY(a == 0))
+        return false;
+    return (a & ~later) || ((a & if_open) && interrupt_window(c)) ||
+           ((a & ATTENTION_NMI) && nmi_window(c));
 }
 
 /* ---- debug.c: debug registers, TF ---- */
@@ -130,6 +133,17 @@ bool context_control_ok(const struct vcpu *c, uint64_t cr0, uint64_t cr4, uint64
 bool context_injection_ok(const struct weir_injection *injection);
 /* ATTENTION_EVENT: delivers what is due. STOP_NEXT: there was nothing. */
 enum weir_stop context_deliver(struct vcpu *c);
+
+/* Makes both engines leave behind the current instruction. */
+void context_leave(struct vcpu *c);
+
+/* ---- exits.c: instructions and exceptions that end the run ---- */
+/* Before `i` is executed, if c->exits: STOP_RETRY or STOP_FAULT instead, or STOP_NEXT. */
+enum weir_stop exits_before(struct vcpu *c, const struct insn *i);
+/* Before c->fault is delivered: true if that is an exit. */
+bool exits_exception(struct vcpu *c, const struct x86_fault *f, unsigned insn_bytes);
+/* Length of the instruction that is being executed; 0 if none is. */
+unsigned exits_insn_bytes(const struct vcpu *c);
 
 /* ---- interp/blocks.c: decoded code ---- */
 int blocks_init(struct vcpu *c);

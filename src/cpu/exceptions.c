@@ -83,6 +83,8 @@ static bool combine(const struct x86_fault *first, struct x86_fault *second)
 static enum weir_stop deliver_until_done(struct vcpu *c, struct x86_fault f)
 {
     for (;;) {
+        if (UNLIKELY(c->exception_exits) && exits_exception(c, &f, 0))
+            return STOP_EXIT;
         if (event_armed(c, WEIR_EV_INTERRUPT) && !event_interrupt(c, &f))
             return STOP_BOUNDARY;
         report_exception(c, &f);
@@ -126,6 +128,8 @@ enum weir_stop software_interrupt(struct vcpu *c, const struct insn *i, unsigned
                                   enum fault_kind kind)
 {
     struct x86_fault f = {.vector = (uint8_t)vector, .kind = (uint8_t)kind};
+    if (UNLIKELY(c->exception_exits) && exits_exception(c, &f, i->length))
+        return STOP_RETRY;
     if (log_on(c->log, WEIR_LOG_INT) && (c->cr0 & CR0_PE))
         log_delivery(c, &f, c->rip - i->length);
     if (event_here(c, WEIR_EV_INTERRUPT) && !event_interrupt(c, &f))

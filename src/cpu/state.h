@@ -12,7 +12,7 @@
 #define CPU_STATE_H
 
 #include <pthread.h>
-#include <weir/context.h>
+#include <weir/weir.h>
 #include "base/bits.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -122,6 +122,7 @@ enum {
     ATTENTION_SMI = 1 << 9,
     ATTENTION_EVENT = 1 << 10,  /* an injection or a debug trap was set from outside */
     ATTENTION_EVENTS = 1 << 11, /* who watches what has changed */
+    ATTENTION_WINDOW = 1 << 12, /* as INTR, for an embedder who waits until IF lets one in */
 };
 
 /* vcpu.shadow. TF_NOW: the single-step trap behind this instruction depends on TF as it is now, not
@@ -268,6 +269,17 @@ struct vcpu {
      * instruction that is being executed must not move rip back (context.c). */
     uint64_t dirty[3];
     bool touched, rip_set;
+    /* What ends the run before an instruction (exits.h). Bits of the mask read as the shadow's. */
+    uint32_t insn_exits, exception_exits;
+    struct {
+        uint64_t mask, shadow;
+    } cr_guard[2]; /* CR0, CR4 */
+    bool exits;    /* any of these but exception_exits */
+    bool pass_insn;
+    uint64_t pass_rip;
+    uint8_t insn_bytes;         /* of the instruction executed outside the fast loop */
+    uint64_t operand_linear;    /* of the last access that took the slow way */
+    struct weir_exit insn_exit; /* STOP_RETRY or STOP_EXIT with exit.reason INSN, EXCEPTION */
     bool exact_flags;           /* jit: keep arithmetic flags that nothing needs */
     uint64_t instructions;      /* executed since creation */
     uint32_t deliveries_logged; /* number of the next "int" entry in the log */
@@ -296,7 +308,8 @@ struct vcpu {
     struct {        /* STOP_EXIT, STOP_RETRY: what to tell the embedder */
         int reason; /* enum weir_exit_reason */
         uint64_t address, value;
-        uint8_t size;
+        uint8_t size, insn_bytes;
+        uint64_t linear;
         bool is_write;
         /* An access found no one to serve it. A read must not complete: the access functions see
          * this, fail with FAULT_RETRY, and the instruction runs again once there is an answer. */

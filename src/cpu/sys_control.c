@@ -19,7 +19,7 @@ enum weir_stop op_smsw(struct vcpu *c, const struct insn *i)
 {
     if ((c->cr4 & CR4_UMIP) && c->cpl)
         return raise_gp0(c);
-    return rm_store(c, i, i->mem ? 2 : i->opsize, c->cr0) ? STOP_NEXT : STOP_FAULT;
+    return rm_store(c, i, i->mem ? 2 : i->opsize, cr_read(c, 0)) ? STOP_NEXT : STOP_FAULT;
 }
 
 enum weir_stop op_lmsw(struct vcpu *c, const struct insn *i)
@@ -30,7 +30,7 @@ enum weir_stop op_lmsw(struct vcpu *c, const struct insn *i)
     if (!rm_load(c, i, 2, &v))
         return STOP_FAULT;
     /* MP, EM and TS are loaded, PE can only be set. */
-    return write_control(c, 0, (c->cr0 & ~0xeull) | (v & 0xf));
+    return write_control(c, 0, (cr_read(c, 0) & ~0xeull) | (v & 0xf));
 }
 
 enum weir_stop op_clts(struct vcpu *c, const struct insn *i)
@@ -42,7 +42,7 @@ enum weir_stop op_clts(struct vcpu *c, const struct insn *i)
     if (UNLIKELY(c->ev.inside) && !event_control(c, 0, c->cr0, &value, &dropped))
         return STOP_FAULT;
     if (!dropped)
-        c->cr0 &= ~(uint64_t)CR0_TS;
+        c->cr0 &= ~(uint64_t)CR0_TS | (c->cr_guard[0].mask & CR0_TS);
     return STOP_NEXT;
 }
 

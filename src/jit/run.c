@@ -100,6 +100,7 @@ static uint64_t serve_site(struct jit_site *site, struct insn *insn)
     flags_from_code(jit);
     c->rip = (jit->code_base + site->next) & rip_mask(c);
     c->instructions -= rest;
+    c->insn_bytes = insn->length;
     enum weir_stop stop = insn->exec(c, insn);
     bool goes_on = !site->alone && !c->touched && generation == jit->generation && !b->dead &&
                    c->mode == (b->mode & ~(uint32_t)MODE_WATCHED) && !c->shadow &&

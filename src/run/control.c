@@ -32,8 +32,9 @@ uint64_t run_wait(struct vcpu *c, uint64_t limit_ns)
     bool timed_out = false;
     __atomic_store_n(&c->sleeping, 1, __ATOMIC_SEQ_CST);
     uint32_t seen = __atomic_load_n(&c->attention, __ATOMIC_SEQ_CST);
-    bool due = (seen & ~(uint32_t)(ATTENTION_INTR | ATTENTION_NMI)) ||
-               ((seen & ATTENTION_INTR) && interrupt_window(c)) ||
+    uint32_t if_open = ATTENTION_INTR | ATTENTION_WINDOW;
+    bool due = (seen & ~(if_open | ATTENTION_NMI)) ||
+               ((seen & if_open) && interrupt_window(c)) ||
                ((seen & ATTENTION_NMI) && !c->nmi_blocked);
     if (!due)
         timed_out = syscall(SYS_futex, &c->attention, FUTEX_WAIT_PRIVATE, seen,
@@ -297,10 +298,7 @@ static bool take_wishes(struct weir *vm, struct weir_exit *exit)
         return true;
     if (vm->cpu.exit.pending) { /* a write that nobody claimed; the instruction is complete */
         exit->reason = (enum weir_exit_reason)vm->cpu.exit.reason;
-        exit->access.address = vm->cpu.exit.address;
-        exit->access.value = vm->cpu.exit.value;
-        exit->access.size_bytes = vm->cpu.exit.size;
-        exit->access.is_write = true;
+        run_exit_access(&vm->cpu, exit);
         vm->cpu.exit.pending = false;
         return true;
     }
@@ -361,8 +359,10 @@ static bool unclaimed(struct weir *vm, int reason, uint64_t address, uint64_t *v
     c->exit.value = write ? *value : 0;
     c->exit.size = (uint8_t)size;
     c->exit.is_write = write;
+    c->exit.insn_bytes = (uint8_t)exits_insn_bytes(c);
+    c->exit.linear = reason == WEIR_EXIT_MMIO ? c->operand_linear : 0;
     if (write)
-        cpu_attention(c, ATTENTION_STOP);
+        context_leave(c);
     return true;
 }
 

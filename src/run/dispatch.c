@@ -22,6 +22,11 @@ static enum weir_stop take_interrupt(struct weir *vm, struct vcpu *c, uint32_t a
         cpu_attention_clear(c, ATTENTION_NMI);
         return interrupt_deliver(c, VEC_NMI, true);
     }
+    if ((attention & ATTENTION_WINDOW) && interrupt_window(c)) {
+        cpu_attention_clear(c, ATTENTION_WINDOW);
+        c->exit.reason = WEIR_EXIT_WINDOW;
+        return STOP_EXIT;
+    }
     if (!(attention & ATTENTION_INTR) || !interrupt_window(c) || !c->wires.acknowledge)
         return STOP_NEXT;
     pthread_mutex_lock(&vm->device_lock);
@@ -40,6 +45,16 @@ static bool is_dead(struct weir *vm, const struct vcpu *c)
         return false;
     return !(c->rflags_rest & FLAG_IF) ||
            (!attention && clock_deadline_ns(&vm->clock) == CLOCK_NEVER);
+}
+
+void run_exit_access(const struct vcpu *c, struct weir_exit *exit)
+{
+    exit->access.address = c->exit.address;
+    exit->access.value = c->exit.value;
+    exit->access.size_bytes = c->exit.size;
+    exit->access.is_write = c->exit.is_write;
+    exit->access.instruction_bytes = c->exit.insn_bytes;
+    exit->access.gva = c->exit.linear;
 }
 
 /* A stop that ends weir_run: fills *exit. */
@@ -61,10 +76,9 @@ static bool leave(struct weir *vm, struct vcpu *c, enum weir_stop stop, struct w
     case STOP_EXIT:
     case STOP_RETRY:
         exit->reason = (enum weir_exit_reason)c->exit.reason;
-        exit->access.address = c->exit.address;
-        exit->access.value = c->exit.value;
-        exit->access.size_bytes = c->exit.size;
-        exit->access.is_write = c->exit.is_write;
+        exit->insn = c->insn_exit.insn;
+        exit->exception = c->insn_exit.exception;
+        run_exit_access(c, exit);
         if (exit->reason == WEIR_EXIT_ERROR)
             exit->status = (int)c->exit.value;
         if (c->exit.is_write) /* told; a read stays until there is an answer */
@@ -122,7 +136,7 @@ static void dispatch(struct weir *vm, struct vcpu *c, struct weir_exit *exit)
         if (c->icount)
             run_timers(vm, c);
         uint32_t attention = __atomic_load_n(&c->attention, __ATOMIC_ACQUIRE);
-        if (attention & ~(uint32_t)(ATTENTION_INTR | ATTENTION_NMI))
+        if (attention & ~(uint32_t)(ATTENTION_INTR | ATTENTION_NMI | ATTENTION_WINDOW))
             if (run_take_requests(vm, exit))
                 return;
         if (attention)
@@ -169,6 +183,10 @@ void run_loop(struct weir *vm, uint64_t budget, struct weir_exit *exit)
     struct vcpu *c = &vm->cpu;
     uint64_t before = c->instructions;
     bool answered = c->exit.pending && !c->exit.is_write;
+    if (answered && c->rip_set) { /* the embedder has done the instruction, or wants it again */
+        c->exit.pending = answered = false;
+        vm->answer_count = 0;
+    }
     struct weir_exit asked = *exit;
     memset(exit, 0, sizeof(*exit));
     vm->budget_end = budget && budget < UINT64_MAX - before ? before + budget : UINT64_MAX;

@@ -25,6 +25,8 @@ static inline void run_activity(struct vcpu *c, enum vcpu_activity now)
 }
 /* dispatch.c: runs until an exit; *exit holds the previous one on entry (answers to reads). */
 void run_loop(struct weir *vm, uint64_t budget, struct weir_exit *exit);
+/* What c->exit says about an access. */
+void run_exit_access(const struct vcpu *c, struct weir_exit *exit);
 /* Waits until attention is set, at most for the given time (UINT64_MAX: without end). Returns how
  * long it was, exactly `limit_ns` if nothing happened. */
 uint64_t run_wait(struct vcpu *c, uint64_t limit_ns);

@@ -130,6 +130,11 @@ static insn_fn *const threaded[OP_COUNT] = {
 /* The exec function of everything else. */
 static enum weir_stop run_any(struct vcpu *c, const struct insn *i)
 {
+    if (UNLIKELY(c->exits)) {
+        enum weir_stop stop = exits_before(c, i);
+        if (stop != STOP_NEXT)
+            return thread(c, i, stop);
+    }
     return thread(c, i, functions[i->op](c, i));
 }
 

@@ -139,6 +139,15 @@ uint64_t blocks_position(const struct vcpu *c)
     return c->instructions + (n > b->count ? b->count : n) - 1;
 }
 
+const struct insn *blocks_current(const struct vcpu *c)
+{
+    const struct block *b = c->blocks ? c->blocks->running : NULL;
+    if (!b)
+        return NULL;
+    unsigned n = next_index(c, b);
+    return &b->insns[(n > b->count ? b->count : n) - 1];
+}
+
 void blocks_leave(struct vcpu *c)
 {
     struct block *b = c->blocks ? c->blocks->running : NULL;

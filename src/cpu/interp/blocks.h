@@ -88,6 +88,8 @@ void blocks_leave(struct vcpu *c);
 uint64_t blocks_position(const struct vcpu *c);
 /* Drops the blocks of pages in which code is watched (MODE_WATCHED). */
 void blocks_drop_watched(struct vcpu *c);
+/* The instruction that is being executed, NULL if the fast loop is not at work. */
+const struct insn *blocks_current(const struct vcpu *c);
 /* Takes back the patch of blocks_leave. */
 void blocks_unpatch(struct vcpu *c);
 

@@ -115,6 +115,7 @@ enum weir_stop interp_step_one(struct vcpu *c)
         trace(c, b, linear);
     blocks_unpatch(c);
     struct insn alone[2] = {*i, {.exec = insn_end}};
+    c->insn_bytes = i->length;
     c->rip += i->length;
     enum weir_stop stop = i->exec(c, alone);
     bool traps = stop <= STOP_REPEAT || stop == STOP_HALT; /* a fault is not a step done */
