@@ -1,0 +1,84 @@
+; SPDX-License-Identifier: MIT
+; space.asm - disk space, truename, the list of redirections; and what a read-only share, named
+; by the first letter of the command line, refuses. Argument: letter of a read-only drive.
+%include "dostest.inc"
+
+main:
+; ---- free space: numbers that 32-bit arithmetic holds
+        mov     dl, 0
+        DOS     0x36
+        EQ      cx, cx, "space"
+        cmp     ax, -1
+        jne     .drive
+        EQ      ax, 0, "free space"
+.drive: mul     cx              ; bytes of a cluster
+        push    ax
+        EQ      dx, 0, "bytes of a cluster fit 16 bits"
+        pop     ax
+        movzx   eax, ax
+        movzx   ecx, bx
+        movzx   edx, dx
+        cmp     bx, [one]
+        jae     .free
+        EQ      bx, 1, "free clusters"
+.free:  imul    eax, ecx
+        jno     .small
+        EQ      ax, 0, "free bytes are below 2 GiB"
+.small:
+; ---- truename
+        mov     si, name
+        mov     di, BUFFER
+        DOS     0x60
+        OK      "truename"
+        EQ      [BUFFER + 1], ":\", "with a drive"
+; ---- redirections
+        xor     bx, bx
+        mov     si, BUFFER
+        mov     di, BUFFER + 32
+        DOS     0x5f02
+        OK      "first redirection"
+        EQ      bx, 4, "it is a drive"
+        EQ      [BUFFER + 32], "\\", "its network name"
+        mov     bx, 99
+        DOS     0x5f02
+        ERR     0x12, "last redirection"
+; ---- a read-only share
+        mov     al, [0x82]
+        mov     [read_only], al
+        mov     [there], al
+        mov     [sub], al
+        mov     [it], al
+        mov     dx, read_only
+        xor     cx, cx
+        DOS     0x3c
+        ERR     5, "create on a read-only share"
+        mov     dx, sub
+        DOS     0x39
+        ERR     5, "make directory there"
+        mov     dx, there
+        DOS     0x3d02
+        ERR     5, "open for writing there"
+        DOS     0x41
+        ERR     5, "delete there"
+        mov     di, it
+        DOS     0x56
+        ERR     5, "rename there"
+        mov     cx, 1
+        DOS     0x4301
+        ERR     5, "set attributes there"
+        DOS     0x3d00
+        OK      "open for reading there"
+        mov     bx, ax
+        mov     dx, BUFFER
+        mov     cx, 9
+        DOS     0x3f
+        EQ      ax, 4, "read there"
+        DOS     0x3e
+        ret
+
+name:   db      "SOME.TXT", 0
+one:    dw      1
+read_only: db   "X:\NEW.TXT", 0
+sub:    db      "X:\SUBDIR", 0
+there:  db      "X:\READ.ME", 0
+it:     db      "X:\READ.YOU", 0
