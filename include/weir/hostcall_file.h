@@ -155,9 +155,8 @@ struct weir_hc_setattr {
 #define WEIR_HC_SET_MTIME     0x0010
 #define WEIR_HC_SET_ATIME_NOW 0x0020
 #define WEIR_HC_SET_MTIME_NOW 0x0040
-#define WEIR_HC_SET_DOS_ATTR                                                                   \
-    0x0080 /* RO: all write permissions; others are kept where possible */
-#define WEIR_HC_SET_DOS_TIME 0x0100 /* mtime from dos_time and dos_date (host's local time) */
+#define WEIR_HC_SET_DOS_ATTR  0x0080 /* RO: all write permissions; others kept where possible */
+#define WEIR_HC_SET_DOS_TIME  0x0100 /* mtime from dos_time and dos_date (host's local time) */
 
 #define WEIR_HC_FILE_RENAME 0x010a
 #define WEIR_HC_FILE_LINK   0x010b /* makes `to` another name of `from` */
@@ -214,7 +213,10 @@ struct weir_hc_dirent {
  * and `pattern`, which the guest keeps (in a DOS search record: pattern at 01h, attr at 0Ch,
  * cursor at 0Dh, eight bytes). Next: WEIR_HC_FIND_NEXT, `attr`, `pattern` and `cursor` as they
  * were (with WEIR_HC_FIND_LONG also `path`: its last name is the pattern). Nothing needs closing,
- * and an unfinished search costs nothing. ENODATA (DOS 12h) when there is no more. */
+ * and an unfinished search costs nothing. ENODATA (DOS 12h) when there is no more.
+ * A guest that cannot keep all that lets the host: WEIR_HC_FIND_KEEP in the first call, with an
+ * owner (see FILE_CLOSE_OWNER) in `cursor`, gives a number of 16 bits in `dir`. Next: NEXT | KEEP
+ * and that `dir`; at last WEIR_HC_FIND_CLOSE and that `dir`. EBADF if it is no such number. */
 #define WEIR_HC_FILE_FIND 0x0110
 struct weir_hc_find {
     struct weir_hc_header header;
@@ -238,8 +240,10 @@ struct weir_hc_find {
     struct weir_hc_text long_name;
     struct weir_hc_stat stat; /* out */
 };
-#define WEIR_HC_FIND_NEXT 1
-#define WEIR_HC_FIND_LONG 2 /* the pattern matches long names too, and may be long */
+#define WEIR_HC_FIND_NEXT  1
+#define WEIR_HC_FIND_LONG  2 /* the pattern matches long names too, and may be long */
+#define WEIR_HC_FIND_KEEP  4
+#define WEIR_HC_FIND_CLOSE 8
 
 #define WEIR_HC_FILE_STATFS 0x0111
 struct weir_hc_statfs {
