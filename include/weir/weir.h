@@ -156,7 +156,7 @@ enum weir_exit_reason {
     WEIR_EXIT_SHUTDOWN,     /* power off by ACPI */
     WEIR_EXIT_RESET,        /* the guest asked for a reset and weir_set_reset_exits is on */
     WEIR_EXIT_TRIPLE_FAULT, /* same, caused by a triple fault */
-    WEIR_EXIT_DEBUG_EXIT,   /* isa-debug-exit written; status holds (value << 1) | 1 */
+    WEIR_EXIT_DEBUG_EXIT,   /* isa-debug-exit written: (value << 1) | 1 in status; or a host call */
     WEIR_EXIT_IO,           /* a port that nobody serves (weir_set_unclaimed_exits) */
     WEIR_EXIT_MMIO,         /* an address that nobody serves (weir_set_unclaimed_exits) */
     WEIR_EXIT_STOPPED,      /* a callback answered WEIR_STOP */

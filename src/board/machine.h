@@ -102,6 +102,7 @@ struct weir {
     /* board */
     struct firmware *firmware; /* board/firmware.h */
     struct vmi *vmi;           /* vmi/vmi.h; NULL: no VMI ROM */
+    struct hostcall *hostcall; /* hostcall/hostcall.h; NULL = off */
     bool a20_enabled;
     struct weir_line gsi[24];
     struct weir_dev *pic, *apic, *ioapic, *kbd, *vga, *acpi, *fw_cfg, *pci;

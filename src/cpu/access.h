@@ -115,6 +115,21 @@ bool io_permitted(struct vcpu *c, unsigned port, unsigned size);
  * the page's end; NULL with c->fault untouched if the page needs the element-wise slow way. */
 void *mem_chunk(struct vcpu *c, uint64_t linear, enum access access, uint64_t *length);
 
+/* ---- memory that the host itself reads or writes for an instruction (gather.c) ---- */
+struct mem_piece { /* of one page */
+    uint64_t gpa;
+    uint8_t *host;   /* NULL: not RAM or ROM */
+    uint8_t *tag;    /* see mem/ram.h; may be NULL */
+    uint32_t length; /* to the end of the page */
+    bool read_only;
+};
+/* By linear address with the rights of the current CPL, as the access would, A and D included;
+ * nothing is read or written. */
+bool mem_piece_linear(struct vcpu *c, uint64_t linear, enum access access, struct mem_piece *p);
+void mem_piece_physical(struct vcpu *c, uint64_t gpa, struct mem_piece *p);
+/* The host wrote `length` bytes of RAM at gpa, in one page. */
+void mem_piece_written(struct vcpu *c, const struct mem_piece *p, uint64_t gpa, uint64_t length);
+
 /* Instruction fetch: up to 15 bytes at linear RIP into `bytes`; *count = how many are available
  * without a fault; false only if not even the first byte is. *gpa = physical address of the
  * first byte. The limit of CS is the caller's business. */

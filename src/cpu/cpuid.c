@@ -8,6 +8,8 @@
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
 
+#include <weir/hostcall.h>
+
 enum { EAX, EBX, ECX, EDX };
 
 #define HYPERVISOR_LEAF        0x40000000u
@@ -276,6 +278,11 @@ static void hypervisor_leaf(const struct vcpu *c, uint32_t leaf, uint32_t out[4]
     if (leaf == HYPERVISOR_LEAF) {
         out[EAX] = HYPERVISOR_TIMING_LEAF;
         memcpy(&out[EBX], c->model->hv_vendor, 12);
+    } else if (leaf == WEIR_HC_CPUID && c->host_call.call) {
+        out[EAX] = WEIR_HC_MAGIC;
+        out[EBX] = WEIR_HC_VERSION;
+        out[ECX] = c->host_call.groups;
+        out[EDX] = c->host_call.rings;
     } else if (leaf == HYPERVISOR_TIMING_LEAF) {
         out[EAX] = (uint32_t)(c->tsc_hz / 1000);
         out[EBX] = (uint32_t)(CPU_APIC_BUS_HZ / 1000);

@@ -163,6 +163,18 @@ struct block;          /* decoded code (interp/blocks.h) */
 struct event_hooks;    /* who watches (events.h) */
 struct vcpu;
 
+/*
+ * The host call (UD1 with a displacement for an operand; interp/int_hostcall.c). `call` gets the
+ * operand's offset in segment i->seg and does the rest; NULL: off.
+ */
+struct host_call_gate {
+    enum weir_stop (*call)(struct vcpu *c, const struct insn *i, uint64_t offset);
+    void *ctx;
+    uint32_t groups;  /* for CPUID */
+    uint8_t rings;    /* WEIR_HC_RING_*: who may */
+    uint64_t address; /* hidden register: linear address of the last block */
+};
+
 #define SPACES     8u /* address spaces with a TLB of their own */
 #define ALL_SPACES ~0u
 
@@ -305,6 +317,7 @@ struct vcpu {
     struct cpu_events ev;
     const struct cpu_model *model;
     uint64_t tsc_hz;
+    struct host_call_gate host_call;
     struct {        /* STOP_EXIT, STOP_RETRY: what to tell the embedder */
         int reason; /* enum weir_exit_reason */
         uint64_t address, value;

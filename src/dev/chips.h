@@ -26,6 +26,7 @@ void pit_irq_disable(weir_dev *dev, bool disabled);
 extern const struct weir_dev_class rtc_146818_class;
 void rtc_cmos_set(weir_dev *dev, unsigned index, uint8_t value); /* survives reset */
 uint8_t rtc_cmos_get(weir_dev *dev, unsigned index);
+void rtc_set(weir_dev *dev, int64_t seconds); /* the time, from 1970 on */
 /* HPET in legacy replacement: the RTC no longer drives IRQ 8. */
 void rtc_irq_disable(weir_dev *dev, bool disabled);
 

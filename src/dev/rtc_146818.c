@@ -295,6 +295,20 @@ static void rtc_fire(void *state)
     sync(state);
 }
 
+void rtc_set(weir_dev *dev, int64_t seconds)
+{
+    struct rtc *r = weir_dev_state(dev);
+    int64_t now = now_ns(r);
+    r->base_s = seconds < YEAR_0_S         ? YEAR_0_S
+                : seconds >= YEAR_10000_S ? YEAR_10000_S - 1
+                                          : seconds;
+    r->base_ns = now;
+    r->seen_s = r->base_s;
+    if (r->stopped)
+        freeze(r, now);
+    sync(r);
+}
+
 void rtc_irq_disable(weir_dev *dev, bool disabled)
 {
     struct rtc *r = weir_dev_state(dev);

@@ -2,6 +2,7 @@
 /* ram.c - see ram.h. */
 #include "mem/ram.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -12,10 +13,12 @@ int ram_init(struct ram *ram, uint64_t bytes, struct err *err)
     if (bytes == 0 || bytes % RAM_PAGE_BYTES || bytes > (1ull << 40))
         return err_set(err, WEIR_EINVAL, "RAM size %llu is not a multiple of 4096 up to 1 TiB",
                        (unsigned long long)bytes);
-    ram->fd = memfd_create("weir-ram", MFD_CLOEXEC);
+    ram->fd = memfd_create("weir-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (ram->fd < 0)
         return err_errno(err, "guest RAM");
-    if (ftruncate(ram->fd, (off_t)bytes) < 0) {
+    /* Sealed: a process that is given the descriptor cannot take pages away. */
+    if (ftruncate(ram->fd, (off_t)bytes) < 0 ||
+        fcntl(ram->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
         int rc = err_errno(err, "guest RAM of %llu MiB", (unsigned long long)(bytes >> 20));
         ram_fini(ram);
         return rc;

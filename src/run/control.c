@@ -79,6 +79,11 @@ void machine_debug_exit(weir *vm, uint32_t value)
     vm->debug_exit_status = (int)((value << 1) | 1) & 0xff;
     wish(vm, &vm->debug_exit_wanted);
 }
+void run_exit(struct weir *vm, int status)
+{
+    vm->debug_exit_status = status & 0xff;
+    wish(vm, &vm->debug_exit_wanted);
+}
 void machine_a20_set(weir *vm, bool enabled)
 {
     if (vm->a20_enabled == enabled)

@@ -31,4 +31,7 @@ void run_exit_access(const struct vcpu *c, struct weir_exit *exit);
  * long it was, exactly `limit_ns` if nothing happened. */
 uint64_t run_wait(struct vcpu *c, uint64_t limit_ns);
 
+/* Makes weir_run return with WEIR_EXIT_DEBUG_EXIT and this status. */
+void run_exit(struct weir *vm, int status);
+
 #endif

@@ -35,6 +35,7 @@ static bool is_excluded(unsigned op)
     case OP_CALL_IND:
     case OP_RET:
     case OP_UD:
+    case OP_UD1:
     case OP_RDRAND:
     case OP_RDSEED:
         return true;

@@ -123,6 +123,7 @@ static bool has_no_next(const struct insn *i)
     case OP_IRET:
     case OP_HLT:
     case OP_UD:
+    case OP_UD1:
         return true;
     default:
         return false;

@@ -329,6 +329,7 @@ bool block_ends_at(const struct insn *i)
     switch (i->op) {
     case OP_INVALID:
     case OP_UD:
+    case OP_UD1:
     case OP_JCC:
     case OP_JCXZ:
     case OP_LOOP:
