@@ -142,8 +142,7 @@ static bool registers_for(const struct insn *i)
             cpu->gpr[one_in(2) ? RSI : RDI] = SCRATCH_END - 64 - (rnd() & 63);
         cpu->gpr[RCX] = rnd() & 127;
     }
-    if (!i->mem || i->op == OP_NOP || i->op == OP_LEA || i->op == OP_UD ||
-        i->op == OP_UD1)
+    if (!i->mem || i->op == OP_NOP || i->op == OP_LEA || i->op == OP_UD || i->op == OP_UD1)
         return true;
     if (i->base >= 16 || i->base == i->index)
         return false;
