@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - weirfs on a directory of this machine: WEIRFS_ROOT=DIR weirfs-posix [OPTIONS] MOUNTPOINT */
+/* main.c - weirfs on a directory of this machine: WEIRFS_ROOT=DIR weirfs-posix [...] MOUNTPOINT */
 #include "program.h"
 
 int main(int argc, char **argv)

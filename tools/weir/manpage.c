@@ -39,17 +39,27 @@ static void print_item(const char *name, const char *argument, const char *help)
     fputs(".\n", stdout);
 }
 
+static void print_section(enum option_section section)
+{
+    for (const struct option *o = option_table; o->name; o++) {
+        char name[32];
+        snprintf(name, sizeof(name), "-%s", o->name);
+        if (o->section == section)
+            print_item(name, o->argument, o->help);
+    }
+}
+
 static void print_options(void)
 {
     for (unsigned section = 0; section < SECTION_COUNT; section++) {
         printf(".SS %s\n", option_section_names[section]);
-        for (const struct option *o = option_table; o->name; o++) {
-            char name[32];
-            snprintf(name, sizeof(name), "-%s", o->name);
-            if (o->section == section)
-                print_item(name, o->argument, o->help);
-        }
+        print_section((enum option_section)section);
     }
+}
+
+static void print_run_options(void)
+{
+    print_section(SECTION_RUN);
 }
 
 static void print_commands(void)
@@ -91,7 +101,7 @@ int command_man(int argc, char **argv)
 {
     // clang-format off
     static const struct { const char *line; void (*print)(void); } tables[] = {
-        {"@OPTIONS@\n", print_options}, {"@COMMANDS@\n", print_commands},
+        {"@OPTIONS@\n", print_options}, {"@OPTIONS_RUN@\n", print_run_options}, {"@COMMANDS@\n", print_commands},
         {"@QMP@\n", print_qmp}, {"@LOG_ITEMS@\n", print_log_items},
     };
     // clang-format on

@@ -352,7 +352,7 @@ enum parse_result option_default_consoles(struct options *o)
     /* Without a word about consoles and displays, the terminal is the only way to reach the
      * guest. */
     if (!o->chardevs && !o->display_given && !o->serial_given && !o->monitor_given &&
-        !o->config.no_devices && !(o->gdb && !strcmp(o->gdb, "stdio")))
+        !o->config.no_devices && !o->run.exec && !(o->gdb && !strcmp(o->gdb, "stdio")))
         o->nographic = true;
     if (!o->nographic)
         return PARSE_OK;

@@ -33,6 +33,7 @@ enum parse_result option_memory(struct options *o, const char *name, const char 
     if (!good)
         return option_fail(o, "-m %s: not a size of RAM; as in 512, 64M or 2G", argument);
     o->config.ram_bytes = bytes;
+    o->run.memory_given = true;
     return PARSE_OK;
 }
 

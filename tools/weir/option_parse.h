@@ -45,6 +45,12 @@ OPTION(option_icount);
 enum parse_result option_check(struct options *o, const char *argument); /* -accel check,... */
 /* option_vmi.c */
 OPTION(option_vmi);
+/* option_run.c */
+OPTION(option_run_text);
+OPTION(option_run_flag);
+OPTION(option_share);
+OPTION(option_env);
+OPTION(option_seconds);
 /* option_log.c */
 OPTION(option_log_items);
 OPTION(option_log_file);
@@ -67,6 +73,8 @@ enum parse_result option_bool_prop(struct options *o, const struct props *p, con
 enum parse_result option_check_rest(struct options *o);
 /* After all options: whether -gdb stdio can be. */
 enum parse_result option_check_gdb(struct options *o);
+/* After all options: -exec, and what needs it. */
+enum parse_result option_check_run(struct options *o);
 /* After all options: what -nographic and its absence mean for serial port and monitor. */
 enum parse_result option_default_consoles(struct options *o);
 /* "int,exec" to bits, for -d and the monitor's log command. NULL, or the unknown item. */

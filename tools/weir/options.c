@@ -10,9 +10,13 @@
 #include <string.h>
 
 const char *const option_section_names[SECTION_COUNT] = {
-    [SECTION_STANDARD] = "Machine", [SECTION_DRIVES] = "Drives",
-    [SECTION_DISPLAY] = "Display",  [SECTION_CHAR] = "Serial ports, monitor, QMP",
-    [SECTION_BOOT] = "Boot",        [SECTION_DEBUG] = "Debugging and running",
+    [SECTION_STANDARD] = "Machine",
+    [SECTION_DRIVES] = "Drives",
+    [SECTION_DISPLAY] = "Display",
+    [SECTION_CHAR] = "Serial ports, monitor, QMP",
+    [SECTION_BOOT] = "Boot",
+    [SECTION_RUN] = "Commands in a Linux guest",
+    [SECTION_DEBUG] = "Debugging and running",
 };
 
 // clang-format off
@@ -101,6 +105,27 @@ const struct option option_table[] = {
     {"append", "TEXT", "command line of -kernel", option_string, S},
     {"bios", "FILE", "firmware image (default bios-256k.bin)", option_string, S},
     {"L", "DIRECTORY", "where firmware and option ROMs are looked for", option_string, S},
+#undef S
+#define S SECTION_RUN
+    {"exec", "COMMAND",
+     "boot Linux, run this shell command there with the shares mounted, and end with its status "
+     "(124: -timeout, 125: it could not be run); see weir-run(1)", option_run_text, S},
+    {"share", "DIR[,name=NAME][,at=PATH][,ro=on][,writeback=on]",
+     "share this directory with the guest; with -exec it is mounted there at PATH (default: the "
+     "path it has here), and the first one is the working directory", option_share, S},
+    {"root", "DIR|IMAGE|none",
+     "root directory of -exec: a directory (default /) or a disk image, both left unchanged; none: "
+     "the initrd", option_run_text, S},
+    {"modules", "DIR", "lib/modules/VERSION of the kernel of -exec (default: found near it)",
+     option_run_text, S},
+    {"cwd", "PATH", "working directory of -exec in the guest", option_run_text, S},
+    {"env", "NAME[=VALUE]", "environment variable of -exec; without VALUE as it is here",
+     option_env, S},
+    {"stdin", NULL, "pass standard input to the command of -exec", option_run_flag, S},
+    {"timeout", "SECONDS", "longest time that the command of -exec may take", option_seconds, S},
+    {"boot-timeout", "SECONDS", "longest time until it starts (default 120)", option_seconds, S},
+    {"verbose", NULL, "show what the kernel of -exec writes", option_run_flag, S},
+    {"quiet", NULL, "say nothing about progress", option_run_flag, S},
 #undef S
 #define S SECTION_DEBUG
     {"S", NULL, "do not start the CPU: `cont` in the monitor does", option_flag, S},
@@ -243,7 +268,7 @@ static enum parse_result parse_one(struct options *o, int argc, char **argv, int
 
 static enum parse_result check_combinations(struct options *o)
 {
-    if ((o->initrd || o->append) && !o->kernel)
+    if ((o->initrd || o->append) && !o->kernel && !o->run.exec)
         return option_fail(o, "-%s needs -kernel", o->initrd ? "initrd" : "append");
     for (struct drive_option *d = o->drives; d && o->snapshot; d = d->next)
         d->drive.snapshot = !d->drive.is_cdrom;
@@ -260,6 +285,8 @@ enum parse_result options_parse(struct options *o, int argc, char **argv)
         result = parse_one(o, argc, argv, &k);
     if (result == PARSE_OK)
         result = check_combinations(o);
+    if (result == PARSE_OK)
+        result = option_check_run(o);
     if (result == PARSE_OK)
         result = option_default_consoles(o);
     if (result == PARSE_OK)

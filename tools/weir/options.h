@@ -40,8 +40,25 @@ struct device_option {
     struct device_option *next;
 };
 
+/* A directory for the guest; with -exec mounted there at `at`. */
+struct share_option {
+    const char *path, *name, *at;
+    bool read_only, writeback;
+    struct share_option *next;
+};
+/* -exec and what belongs to it. */
+struct run_options {
+    const char *exec, *root, *modules, *cwd;
+    struct share_option *shares;
+    const char *env[64];
+    unsigned env_count, timeout_s, boot_timeout_s; /* 0: not given */
+    bool input, verbose, quiet, memory_given;
+    char initrd_path[64], append[2048]; /* of the guest, when it is prepared */
+};
+
 struct options {
     struct weir_config config;
+    struct run_options run;
     struct drive_option *drives;
     struct device_option *devices;
     struct chardev *chardevs;
@@ -83,6 +100,7 @@ enum option_section {
     SECTION_DISPLAY,
     SECTION_CHAR,
     SECTION_BOOT,
+    SECTION_RUN,
     SECTION_DEBUG,
     SECTION_COUNT
 };

@@ -9,6 +9,7 @@
 #include "client.h"
 #include "console.h"
 #include "gdb.h"
+#include "guestrun.h"
 #include "setup.h"
 
 #include <errno.h>
@@ -90,7 +91,8 @@ static int loop_idle(void *ctx)
 {
     struct tool *t = ctx;
     clients_service(t);
-    return check_eof(t);
+    int eof_ms = check_eof(t), guest_ms = guest_run_idle(t);
+    return eof_ms < 0 || (guest_ms >= 0 && guest_ms < eof_ms) ? guest_ms : eof_ms;
 }
 
 static void *loop_thread(void *arg)
@@ -228,6 +230,7 @@ static void tool_free(struct tool *t)
     }
     clients_free(t);
     tool_forget_drives(t);
+    guest_run_free(t);
     terminal_restore();
     if (t->signal_fd >= 0)
         close(t->signal_fd);
@@ -294,6 +297,8 @@ int command_run(int argc, char **argv)
         status = t->options.check.on ? lockstep_run(t) : run_options(t);
     if (t->vm)
         end_machine(t, status);
+    if (parsed == PARSE_OK)
+        status = guest_run_end(t, status);
     tool_free(t);
     free(t);
     return status;

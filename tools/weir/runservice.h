@@ -14,7 +14,7 @@
 #ifndef TOOL_RUNSERVICE_H
 #define TOOL_RUNSERVICE_H
 
-#include "weir/hostcall.h"
+#include <weir/hostcall.h>
 
 #define RUN_CONFIG "/weir/config"
 

@@ -3,6 +3,7 @@
 #include "setup.h"
 #include "client.h"
 #include "console.h"
+#include "guestrun.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -246,7 +247,8 @@ static bool equip(struct tool *t)
     struct options *o = &t->options;
     weir_on_machine_event(t->vm, on_event, t);
     weir_set_reset_exits(t->vm, o->no_reboot);
-    if (!setup_log(t, o->log_items) || !setup_translator(t) || !setup_parts(t))
+    if (!setup_log(t, o->log_items) || !setup_translator(t) || !setup_parts(t) ||
+        !guest_run_setup(t))
         return false;
     for (struct chardev *def = o->chardevs; def; def = def->next)
         if (!open_chardev(t, def))
@@ -256,6 +258,8 @@ static bool equip(struct tool *t)
 
 bool setup_vm(struct tool *t)
 {
+    if (!guest_run_prepare(t))
+        return false;
     struct weir_config config = t->options.config;
     config.log = tool_log;
     config.log_ctx = t;

@@ -15,6 +15,7 @@
 struct console; /* console.h */
 struct client;  /* client.h */
 struct factory;
+struct guest_run; /* guestrun.h */
 
 /* What happened to the machine, queued from any thread for QMP clients. */
 struct machine_event {
@@ -44,12 +45,13 @@ struct tool {
     struct console *consoles;
     struct client *clients;
     struct factory *factories;
+    struct guest_run *guest; /* -exec; NULL else */
     struct drive_state *drives;
     unsigned signal_count;
     int signal_fd;
     struct watch signal_watch;
     /* run state as `info status` tells it */
-    bool prelaunch, guest_shutdown;
+    bool prelaunch, guest_shutdown, guest_exited;
     int64_t eof_at_ms, last_output_ms; /* -quit-on-eof; eof_at_ms 0 = not yet */
     pthread_mutex_t event_lock;
     struct machine_event events[64];
