@@ -155,6 +155,7 @@ static bool handle_exit(struct tool *t, const struct weir_exit *e, int *status)
         return !has_monitor(t);
     case WEIR_EXIT_DEBUG_EXIT:
         *status = e->status & 0xff;
+        t->guest_exited = true;
         tool_event(t, "SHUTDOWN", "guest-shutdown", true);
         return true;
     case WEIR_EXIT_ERROR:
