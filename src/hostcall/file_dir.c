@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -281,12 +282,10 @@ static int try_slot(weir_call *call, struct search *s)
     return 1;
 }
 
-unsigned file_find(weir_call *call)
+static unsigned find(weir_call *call)
 {
     struct weir_hc_find *a = (struct weir_hc_find *)call->block;
     struct search s = {.a = a, .dir = -1};
-    if (a->flags > (WEIR_HC_FIND_NEXT | WEIR_HC_FIND_LONG))
-        return WEIR_HC_EINVAL;
     if ((a->attr & 0x3f) == WEIR_HC_ATTR_LABEL)
         return find_label(call, a);
     unsigned error =
@@ -302,4 +301,127 @@ unsigned file_find(weir_call *call)
         s.slot++;
     close(s.dir);
     return found > 0 ? 0 : no_more(call);
+}
+
+/* ---- searches that the host keeps ---- */
+
+#define KEPT_MAX 128u
+
+struct kept_search {
+    uint16_t number; /* 0 = free */
+    uint16_t flags;  /* WEIR_HC_FIND_LONG */
+    uint32_t owner;
+    uint8_t attr, must, pattern[11];
+    char *path;
+    uint64_t cursor, last_use;
+};
+struct searches {
+    uint16_t next_number;
+    uint64_t uses;
+    struct kept_search search[KEPT_MAX];
+};
+
+static void kept_drop(struct kept_search *k)
+{
+    free(k->path);
+    *k = (struct kept_search){0};
+}
+
+void searches_close_owner(struct hostcall *h, uint32_t owner)
+{
+    for (unsigned n = 0; h->searches && n < KEPT_MAX; n++)
+        if (h->searches->search[n].number && h->searches->search[n].owner == owner)
+            kept_drop(&h->searches->search[n]);
+}
+void searches_free(struct hostcall *h)
+{
+    for (unsigned n = 0; h->searches && n < KEPT_MAX; n++)
+        kept_drop(&h->searches->search[n]);
+    free(h->searches);
+    h->searches = NULL;
+}
+
+static struct kept_search *kept_find(struct hostcall *h, uint32_t number)
+{
+    for (unsigned n = 0; h->searches && number && n < KEPT_MAX; n++)
+        if (h->searches->search[n].number == number)
+            return &h->searches->search[n];
+    return NULL;
+}
+
+/* A place; where programs leave searches unfinished, that of the one not used for longest. */
+static struct kept_search *kept_new(struct hostcall *h)
+{
+    if (!h->searches && !(h->searches = calloc(1, sizeof(*h->searches))))
+        return NULL;
+    struct searches *all = h->searches;
+    struct kept_search *k = &all->search[0];
+    for (unsigned n = 1; n < KEPT_MAX && k->number; n++)
+        if (!all->search[n].number || all->search[n].last_use < k->last_use)
+            k = &all->search[n];
+    kept_drop(k);
+    do
+        all->next_number++;
+    while (!all->next_number || kept_find(h, all->next_number));
+    k->number = all->next_number;
+    return k;
+}
+
+/* The state of a search, from the block into the table; its number goes to the guest. */
+static void keep(struct hostcall *h, struct kept_search *k, struct weir_hc_find *a)
+{
+    k->cursor = a->cursor;
+    k->last_use = ++h->searches->uses;
+    memcpy(k->pattern, a->pattern, sizeof(k->pattern));
+    a->dir = k->number;
+}
+
+static unsigned keep_first(weir_call *call, struct weir_hc_find *a)
+{
+    uint32_t owner = (uint32_t)a->cursor;
+    char *path = strdup(call->text[0].bytes); /* before find() cuts it */
+    unsigned error = path ? find(call) : WEIR_HC_ENOMEM;
+    struct kept_search *k = error ? NULL : kept_new(call->h);
+    if (!k) {
+        free(path);
+        return error ? error : WEIR_HC_ENOMEM;
+    }
+    k->owner = owner;
+    k->flags = a->flags & WEIR_HC_FIND_LONG;
+    k->attr = a->attr;
+    k->must = a->must;
+    k->path = path;
+    keep(call->h, k, a);
+    return 0;
+}
+
+static unsigned keep_next(weir_call *call, struct weir_hc_find *a, struct kept_search *k)
+{
+    a->cursor = k->cursor;
+    a->flags = WEIR_HC_FIND_NEXT | WEIR_HC_FIND_KEEP | k->flags;
+    a->attr = k->attr;
+    a->must = k->must;
+    memcpy(a->pattern, k->pattern, sizeof(a->pattern));
+    memcpy(call->text[0].bytes, k->path, strlen(k->path) + 1);
+    unsigned error = find(call);
+    if (!error)
+        keep(call->h, k, a);
+    return error;
+}
+
+unsigned file_find(weir_call *call)
+{
+    struct weir_hc_find *a = (struct weir_hc_find *)call->block;
+    if (a->flags > 15)
+        return WEIR_HC_EINVAL;
+    if (a->flags & WEIR_HC_FIND_CLOSE || (a->flags & 5) == 5) {
+        struct kept_search *k = kept_find(call->h, a->dir);
+        if (!k)
+            return WEIR_HC_EBADF;
+        if (!(a->flags & WEIR_HC_FIND_CLOSE))
+            return keep_next(call, a, k);
+        kept_drop(k);
+        return 0;
+    }
+    return a->flags & WEIR_HC_FIND_KEEP ? keep_first(call, a) : find(call);
 }

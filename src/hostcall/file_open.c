@@ -212,5 +212,6 @@ unsigned file_close_owner(weir_call *call)
 {
     struct weir_hc_close_owner *a = (struct weir_hc_close_owner *)call->block;
     a->closed = handles_close_owner(call->h, a->owner);
+    searches_close_owner(call->h, a->owner);
     return 0;
 }

@@ -83,8 +83,9 @@ struct hostcall {
     unsigned user_count;
     struct share *shares; /* share.h */
     unsigned share_count;
-    struct handles *handles; /* handle.h */
-    struct views *views;     /* dosview.h */
+    struct handles *handles;   /* handle.h */
+    struct views *views;       /* dosview.h */
+    struct searches *searches; /* file_dir.c */
     char **args, **env;
     unsigned arg_count, env_count;
     char *clip;

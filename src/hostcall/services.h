@@ -50,6 +50,8 @@ SERVICE(file_fullname);
 /* file_dir.c */
 SERVICE(file_readdir);
 SERVICE(file_find);
+void searches_close_owner(struct hostcall *h, uint32_t owner);
+void searches_free(struct hostcall *h);
 /* sg.c */
 SERVICE(sg_pin);
 SERVICE(sg_release);

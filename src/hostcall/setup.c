@@ -52,6 +52,7 @@ static int port_init(weir_dev *dev, void *state)
 void hostcall_reset(struct hostcall *h)
 {
     handles_close_all(h);
+    searches_free(h);
     sg_reset(h);
     extern_reset(h);
 }

@@ -446,6 +446,7 @@ enum parse_result option_string(struct options *o, const char *name, const char 
     const struct { const char *name; const char **to; } strings[] = {
         {"kernel", &o->kernel}, {"initrd", &o->initrd}, {"append", &o->append},
         {"bios", &o->config.bios}, {"L", &o->config.firmware_dir}, {"pidfile", &o->pid_file},
+        {"mem-export", &o->mem_export},
     };
     // clang-format on
     for (unsigned k = 0; k < ARRAY_SIZE(strings); k++)

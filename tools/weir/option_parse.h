@@ -40,6 +40,8 @@ OPTION(option_debugcon);
 OPTION(option_echr);
 /* option_gdb.c */
 OPTION(option_gdb);
+/* option_hostcall.c */
+OPTION(option_hostcall);
 /* option_icount.c */
 OPTION(option_icount);
 enum parse_result option_check(struct options *o, const char *argument); /* -accel check,... */

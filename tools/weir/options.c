@@ -48,6 +48,12 @@ const struct option option_table[] = {
     {"vmi", "on|3|13[,counters=on][,base=ADDRESS][,faults=stop|guest]",
      "a VMI option ROM (API 3.0, or 13.0) for kernels that look for one; counters=on: counts all "
      "calls and prints them at exit", option_vmi, S},
+    {"hostcall", "[share=NAME,path=DIR[,ro],...][,SERVICE=on,...][,ring=0|3|v86][,tools=on]",
+     "let the guest call the host (off by default): a directory as a share; console, control, time, "
+     "args, random, clip, log, sg, extern, all; arg=TEXT and env=NAME=VALUE for it to read; who may; "
+     "tools=on: programs for DOS on floppy B:", option_hostcall, S},
+    {"mem-export", "PATH", "share guest RAM with a process that connects to this unix socket",
+     option_string, S},
     {"nodefaults", NULL, "no default devices, serial ports and monitor", option_flag, S},
     {"net", "none", "no network card (there is none yet)", option_net, S},
     {"nic", "none", "same as -net none", option_net, S},

@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-enum { SERIAL_MAX = 4, USER_MAX = 16 };
+enum { SERIAL_MAX = 4, USER_MAX = 16, HOSTCALL_MAX = 16 };
 
 /* What a character backend is for. A backend with more than one user is a mux. */
 enum user_role { USER_SERIAL, USER_DEBUGCON, USER_MONITOR, USER_QMP };
@@ -65,6 +65,9 @@ struct options {
     const char *kernel, *initrd, *append;
     const char *log_file, *pid_file;
     const char *gdb; /* address, or NULL */
+    const char *hostcalls[HOSTCALL_MAX], *mem_export;
+    unsigned hostcall_count;
+    bool hostcall_tools; /* the floppy with programs for DOS */
     char *debugcon;
     uint32_t log_items;
     weir_gva (*log_ranges)[2];

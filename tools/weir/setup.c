@@ -253,7 +253,7 @@ static bool equip(struct tool *t)
     for (struct chardev *def = o->chardevs; def; def = def->next)
         if (!open_chardev(t, def))
             return false;
-    return setup_devices(t);
+    return setup_hostcall(t) && setup_devices(t);
 }
 
 bool setup_vm(struct tool *t)

@@ -17,4 +17,7 @@ bool setup_log(struct tool *t, uint32_t items);
 /* -singlestep, -perfmap, -jitdump. */
 bool setup_translator(struct tool *t);
 
+/* setup_hostcall.c */
+bool setup_hostcall(struct tool *t);
+
 #endif
