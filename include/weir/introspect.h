@@ -121,6 +121,7 @@ struct weir_memory_event {
 struct weir_execute_event {
     struct weir_event head;
     weir_gpa gpa;
+    uint32_t bytes; /* length of the instruction */
     bool denied;
 };
 struct weir_breakpoint_event {
@@ -253,8 +254,8 @@ struct weir_filter {
     uint8_t access; /* weir_on_memory: always counts, 0 = READ | WRITE */
     uint64_t pc_first, pc_last;
     uint64_t number_first, number_last;
-    /* weir_on_memory, weir_on_execute: the watched range; weir_on_breakpoint: first. Linear
-     * addresses in all address spaces or that of WEIR_BY_CR3; or physical ones. */
+    /* weir_on_memory, weir_on_execute, weir_on_block: the range, both 0 = all; weir_on_breakpoint:
+     * first. Linear addresses in all address spaces or that of WEIR_BY_CR3; or physical ones. */
     uint64_t first, last;
     bool physical;
     bool walks;     /* memory: page walks too (physical ranges) */

@@ -9,6 +9,7 @@
 #include "board/device.h"
 #include "cpu/icount.h"
 #include "debug/trace.h"
+#include "introspect/introspect.h"
 #include "jit/jit.h"
 #include "run/run.h"
 #include "vmi/vmi.h"
@@ -170,7 +171,7 @@ static int build(struct weir *vm, const struct weir_config *config)
         (rc = bus_init(&vm->mem, "memory", (1ull << 52) - 1)) < 0 ||
         (rc = bus_init(&vm->io, "io", 0xffff)) < 0)
         return err_set(&vm->err, WEIR_ENOMEM, "out of memory");
-    if ((rc = map_ram(vm)) < 0 || (rc = build_cpu(vm)) < 0)
+    if ((rc = map_ram(vm)) < 0 || (rc = build_cpu(vm)) < 0 || (rc = introspect_init(vm)) < 0)
         return rc;
     run_connect(vm);
     pthread_mutex_lock(&vm->device_lock);
@@ -249,6 +250,7 @@ void weir_destroy(weir *vm)
         devices_free(vm);
         board_free(vm);
         free_host_side(vm);
+        introspect_fini(vm);
         jit_fini(&vm->cpu);
         vcpu_fini(&vm->cpu);
         bus_fini(&vm->io);

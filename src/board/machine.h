@@ -81,8 +81,9 @@ struct weir {
     uint64_t timers_run_ns; /* -icount: timers due by then have fired */
     bool alone;             /* lock-step: no person, no program outside */
     bool running, paused, quit, reset_wanted, reset_exits, unclaimed_exits;
-    bool shutdown_wanted, debug_exit_wanted, reset_from_guest;
+    bool shutdown_wanted, debug_exit_wanted, stop_wanted, reset_from_guest;
     int debug_exit_status;
+    struct introspect *introspect; /* introspect/introspect.h */
     pthread_t run_thread;
     unsigned holds; /* weir_hold */
     /* What weir_set_unclaimed_exits awaits: answers to reads of one instruction, in order. */

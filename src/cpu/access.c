@@ -187,18 +187,19 @@ static bool announce(struct vcpu *c, struct range *r, uint64_t linear, void *buf
     uint8_t *at = buffer;
     for (unsigned k = 0; k < r->count; k++) {
         struct piece *p = &r->piece[k];
-        if (p->watched && !event_memory(c, linear, p->gpa, p->length, how & ANNOUNCE_WRITE,
+        if (p->watched && !event_memory(c, linear, &p->gpa, p->length, how & ANNOUNCE_WRITE,
                                         how & ANNOUNCE_IMPLICIT, at, &p->settled))
             return false;
         linear += p->length;
         at += p->length;
     }
-    if (how & ANNOUNCE_WRITE)
-        return true;
-    /* A handler may have switched the view. */
+    /* Handlers may have changed what is where. */
     for (unsigned k = 0; k < r->count; k++) {
-        const struct phys_page *page = phys_lookup(c, r->piece[k].gpa);
-        r->piece[k].host = page->host ? page->host + (r->piece[k].gpa & 0xfff) : NULL;
+        struct piece *p = &r->piece[k];
+        const struct phys_page *page = phys_lookup(c, p->gpa);
+        p->host = page->host ? page->host + (p->gpa & 0xfff) : NULL;
+        p->tag = page->tag;
+        p->read_only = page->read_only;
     }
     return true;
 }

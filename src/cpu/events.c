@@ -67,11 +67,13 @@ void event_undo(struct vcpu *c)
     c->ev.undo_fault = c->fault;
 }
 
-bool event_memory(struct vcpu *c, uint64_t linear, uint64_t gpa, unsigned size, bool write,
+bool event_memory(struct vcpu *c, uint64_t linear, uint64_t *gpa, unsigned size, bool write,
                   bool implicit, uint8_t *data, bool *settled)
 {
+    if (write)
+        *gpa = c->ev.hooks->before_write(c, *gpa);
     struct weir_memory_event e = {.gva = linear,
-                                  .gpa = gpa,
+                                  .gpa = *gpa,
                                   .size = size,
                                   .write = write,
                                   .implicit = implicit,
@@ -91,7 +93,7 @@ bool event_walk(struct vcpu *c, uint64_t gpa, unsigned size, uint64_t *value)
     struct weir_memory_event e = {
         .gva = gpa, .gpa = gpa, .size = size, .walk = true, .data = (uint8_t *)value};
     unsigned response = 0;
-    if (!c->ev.hooks->wants_memory(c, &e))
+    if (c->ev.quiet || !c->ev.hooks->wants_memory(c, &e))
         return false;
     c->ev.in_place++;
     struct x86_fault fault = c->fault;
@@ -247,6 +249,25 @@ static enum event_verdict before(struct vcpu *c, struct block *k, uint64_t linea
     if (seen)
         k->watched &= (uint8_t)~WATCHED_BLOCK;
     return verdict;
+}
+
+bool events_block(struct vcpu *c, struct block *k, uint64_t linear, enum weir_stop *stop)
+{
+    struct beginning b;
+    size_t used = c->blocks->used;
+    begin(c, &b);
+    enum event_verdict verdict = before(c, k, linear);
+    bool changed = used != c->blocks->used || k->offset == BLOCK_DEAD;
+    if (verdict == VERDICT_NONE && !changed)
+        return true;
+    if (verdict == VERDICT_NONE)
+        verdict = VERDICT_AGAIN;
+    *stop = STOP_BOUNDARY;
+    if (verdict == VERDICT_FAULT)
+        *stop = exception_deliver(c);
+    else
+        decided(c, &b, verdict, k->insns[0].length);
+    return false;
 }
 
 /* *anew: nothing has been done, try again. */

@@ -62,6 +62,8 @@ struct event_hooks {
     unsigned (*linear_watch)(struct vcpu *c, uint64_t linear, bool global); /* ACCESS_* */
     /* The address by which the current view has it. */
     uint64_t (*view_gpa)(struct vcpu *c, uint64_t gpa);
+    /* The same for a page that is about to be written: it may become another one by that. */
+    uint64_t (*before_write)(struct vcpu *c, uint64_t gpa);
     /* Bytes from here to the next watched instruction byte, of this page. */
     unsigned (*code_distance)(struct vcpu *c, uint64_t linear, uint64_t gpa);
     bool (*wants_block)(struct vcpu *c, uint64_t linear);
@@ -95,8 +97,11 @@ static inline bool event_raise(struct vcpu *c, enum weir_event_kind kind,
 /* ---- events.c ---- */
 /* Executes the instruction at RIP alone, with all that concerns it; as interp_step_one. */
 enum weir_stop events_step(struct vcpu *c);
+/* The event of a block of which nothing else is watched, which is to be executed then. False: it is
+ * not; *stop is set. */
+bool events_block(struct vcpu *c, struct block *b, uint64_t linear, enum weir_stop *stop);
 /* One piece of an access, to a watched page. *settled: it is done already. False: c->fault. */
-bool event_memory(struct vcpu *c, uint64_t linear, uint64_t gpa, unsigned size, bool write,
+bool event_memory(struct vcpu *c, uint64_t linear, uint64_t *gpa, unsigned size, bool write,
                   bool implicit, uint8_t *data, bool *settled);
 /* Whether events can be raised now. False: c->fault has FAULT_EVENT. */
 bool event_possible(struct vcpu *c);

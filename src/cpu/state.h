@@ -202,6 +202,7 @@ struct cpu_events {
     bool stepping;        /* MODE_EVENTS is wanted, by the two below */
     uint8_t step_cpls;
     bool step_by_cr3;
+    bool quiet;          /* nobody is told of page walks: they are not the guest's */
     bool rep_each;       /* an iteration of a string instruction is a step */
     bool hold;           /* interrupts wait while stepping */
     bool inside;         /* an instruction is being executed with its events raised */

@@ -10,6 +10,7 @@
 #include "run/run.h"
 #include "board/board.h"
 #include "board/device.h"
+#include "cpu/events.h"
 #include "dev/machine_hooks.h"
 
 #include <errno.h>
@@ -96,6 +97,10 @@ bool machine_a20(const weir *vm)
     return vm->a20_enabled;
 }
 
+void run_request_stop(struct weir *vm)
+{
+    wish(vm, &vm->stop_wanted);
+}
 void weir_quit(weir *vm)
 {
     wish(vm, &vm->quit);
@@ -212,6 +217,11 @@ void weir_machine_listener_remove(weir *vm, weir_machine_event_fn *fn, void *ctx
 
 void run_emit(struct weir *vm, enum weir_machine_event event, bool from_guest)
 {
+    const struct event_hooks *hooks = vm->cpu.ev.hooks;
+    if (hooks && event == WEIR_EVENT_RESET)
+        hooks->machine(&vm->cpu, WEIR_EV_RESET, from_guest);
+    if (hooks && event == WEIR_EVENT_SHUTDOWN)
+        hooks->machine(&vm->cpu, WEIR_EV_SHUTDOWN, from_guest);
     pthread_mutex_lock(&vm->listen_lock);
     for (unsigned i = 0; i < ARRAY_SIZE(vm->listeners); i++)
         if (vm->listeners[i].fn)
@@ -301,6 +311,10 @@ static bool take_wishes(struct weir *vm, struct weir_exit *exit)
     }
     if (grant(vm, &vm->reset_wanted) && reset_now(vm, exit))
         return true;
+    if (grant(vm, &vm->stop_wanted)) {
+        exit->reason = WEIR_EXIT_STOPPED;
+        return true;
+    }
     if (vm->cpu.exit.pending) { /* a write that nobody claimed; the instruction is complete */
         exit->reason = (enum weir_exit_reason)vm->cpu.exit.reason;
         run_exit_access(&vm->cpu, exit);
@@ -318,7 +332,8 @@ bool run_take_requests(struct weir *vm, struct weir_exit *exit)
 {
     struct vcpu *c = &vm->cpu;
     uint32_t mine = ATTENTION_STOP | ATTENTION_BUS | ATTENTION_CODE | ATTENTION_A20 |
-                    ATTENTION_INIT | ATTENTION_SIPI | ATTENTION_SMI | ATTENTION_RESET;
+                    ATTENTION_EVENTS | ATTENTION_INIT | ATTENTION_SIPI | ATTENTION_SMI |
+                    ATTENTION_RESET;
     uint32_t a = __atomic_fetch_and(&c->attention, ~mine, __ATOMIC_ACQ_REL) & mine;
     if (a & ATTENTION_A20)
         c->a20_mask = vm->a20_enabled ? ~0ull : ~(1ull << 20);
@@ -328,6 +343,8 @@ bool run_take_requests(struct weir *vm, struct weir_exit *exit)
     } else if (a & ATTENTION_CODE) {
         drop_written_code(vm);
     }
+    if (a & ATTENTION_EVENTS && c->ev.hooks)
+        c->ev.hooks->changed(c);
     if (a & ATTENTION_INIT) {
         vcpu_reset(c, true);
         tlb_flush_all(c);

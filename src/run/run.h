@@ -14,6 +14,8 @@ void run_fini(struct weir *vm);
  */
 int run_machine_reset(struct weir *vm);
 void run_emit(struct weir *vm, enum weir_machine_event event, bool from_guest);
+/* weir_run returns with WEIR_EXIT_STOPPED at the next boundary. */
+void run_request_stop(struct weir *vm);
 /* vCPU thread, device lock not held: handles everything but interrupts that `attention` asks
  * for. True: weir_run must return with *exit. */
 bool run_take_requests(struct weir *vm, struct weir_exit *exit);

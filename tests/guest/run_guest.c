@@ -3,11 +3,17 @@
  * run_guest.c - runs a guest test program (guest.inc) on a machine with nothing but RAM: the
  * two ports it uses are unclaimed accesses that come back to us. Exit status 0 = all its checks
  * hold.
+ *
+ * usage: run_guest IMAGE [CPU [ENGINE [WATCH...]]]
+ *
+ * WATCH: steps, memory, code, events (of operations): somebody looks at all of that, and the guest
+ * must not notice.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/introspect.h>
 #include <weir/machine.h>
 #include <weir/memory.h>
 #include <weir/weir.h>
@@ -29,7 +35,7 @@ static void put_text(struct weir_text *text, const char *chars, size_t length)
     fwrite(chars, 1, length, stderr);
 }
 
-static weir *machine_new(const char *path, const char *cpu)
+static weir *machine_new(const char *path, const char *cpu, const char *engine)
 {
     static uint8_t image[IMAGE_BYTES];
     struct weir_config config;
@@ -45,6 +51,7 @@ static weir *machine_new(const char *path, const char *cpu)
     config.ram_bytes = 64u << 20;
     config.log = log_text;
     config.cpu = cpu;
+    config.accel = engine;
     if (weir_create(&config, &vm) != 0)
         exit(2);
     const char *items = getenv("WEIR_LOG_ITEMS"); /* a number; for looking into a failure */
@@ -81,13 +88,72 @@ static unsigned run(weir *vm)
     return 256;
 }
 
+/* ---- somebody looks ---- */
+
+static unsigned long long seen;
+
+#define X(name, NAME, what)                                                                    \
+    static unsigned see_##name(void *ctx, weir_vcpu *cpu, struct weir_##name##_event *event)   \
+    {                                                                                          \
+        seen++;                                                                                \
+        return WEIR_CONTINUE;                                                                  \
+    }
+WEIR_EVENT_KINDS(X)
+#undef X
+
+static bool is(const char *a, const char *b)
+{
+    return !strcmp(a, b);
+}
+
+static int watch(weir *vm, const char *what)
+{
+    struct weir_filter physical = {.physical = true, .walks = true};
+    if (is(what, "steps"))
+        return weir_on_step(vm, NULL, see_step, NULL, NULL);
+    if (is(what, "memory"))
+        return weir_on_memory(vm, &physical, see_memory, NULL, NULL);
+    if (is(what, "linear"))
+        return weir_on_memory(vm, NULL, see_memory, NULL, NULL);
+    if (is(what, "code"))
+        return weir_on_execute(vm, &physical, see_execute, NULL, NULL);
+    if (is(what, "blocks"))
+        return weir_on_block(vm, NULL, see_block, NULL, NULL);
+    if (!is(what, "events"))
+        return -1;
+    int rc = weir_on_control(vm, NULL, see_control, NULL, NULL);
+    rc |= weir_on_cr3(vm, NULL, see_cr3, NULL, NULL);
+    rc |= weir_on_msr(vm, NULL, see_msr, NULL, NULL);
+    rc |= weir_on_table(vm, NULL, see_table, NULL, NULL);
+    rc |= weir_on_cpuid(vm, NULL, see_cpuid, NULL, NULL);
+    rc |= weir_on_rdtsc(vm, NULL, see_rdtsc, NULL, NULL);
+    rc |= weir_on_io(vm, NULL, see_io, NULL, NULL);
+    rc |= weir_on_interrupt(vm, NULL, see_interrupt, NULL, NULL);
+    rc |= weir_on_syscall(vm, NULL, see_syscall, NULL, NULL);
+    rc |= weir_on_sysret(vm, NULL, see_sysret, NULL, NULL);
+    rc |= weir_on_invlpg(vm, NULL, see_invlpg, NULL, NULL);
+    rc |= weir_on_task(vm, NULL, see_task, NULL, NULL);
+    rc |= weir_on_breakpoint(vm, &(struct weir_filter){.first = 0x20000}, see_breakpoint, NULL,
+                             NULL);
+    rc |= weir_on_hostcall(vm, NULL, see_hostcall, NULL, NULL);
+    rc |= weir_on_reset(vm, NULL, see_reset, NULL, NULL);
+    return rc | weir_on_shutdown(vm, NULL, see_shutdown, NULL, NULL);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2)
         return 2;
-    weir *vm = machine_new(argv[1], argc > 2 ? argv[2] : "max");
+    weir *vm = machine_new(argv[1], argc > 2 ? argv[2] : "max", argc > 3 ? argv[3] : "jit");
+    for (int n = 4; n < argc; n++)
+        if (watch(vm, argv[n]) != 0)
+            return 2;
     unsigned result = run(vm);
+    if (argc > 4 && !seen) {
+        printf("nothing was seen\n");
+        result = 1;
+    }
     weir_destroy(vm);
-    printf("%s: %s\n", argv[1], result ? "FAILED" : "ok");
+    printf("%s: %s, %llu events\n", argv[1], result ? "FAILED" : "ok", seen);
     return result != 0;
 }

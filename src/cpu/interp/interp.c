@@ -27,7 +27,7 @@ static void dump_put(struct weir_text *text, const char *chars, size_t length)
 
 static void trace(struct vcpu *c, const struct block *b, uint64_t linear)
 {
-    if (!log_wants(c->log, linear))
+    if (!(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)) || !log_wants(c->log, linear))
         return;
     if (log_on(c->log, WEIR_LOG_EXEC))
         log_printf(c->log, WEIR_LOG_EXEC, "Trace %p [%u: %016llx] \n", (const void *)b,
@@ -160,8 +160,11 @@ static inline enum weir_stop run_block(struct vcpu *c, struct block *b, uint64_t
         return one == STOP_NEXT ? STOP_BOUNDARY : one; /* the limit may be reached */
     }
     if (UNLIKELY((c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)) | b->watched)) {
-        if (b->watched)
+        enum weir_stop early;
+        if (b->watched & WATCHED_CODE)
             return step_alone(c);
+        if (b->watched && !events_block(c, b, linear, &early))
+            return early;
         trace(c, b, linear);
     }
     c->blocks->running = b;
