@@ -21,6 +21,7 @@
 #include <dirent.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -242,6 +243,25 @@ static void make_links(const char *root)
     }
 }
 
+/* weirctl in the new root, which need not have it. */
+static void add_program(const char *root)
+{
+    char folder[64], path[80];
+    snprintf(folder, sizeof(folder), "%s/run/weir", root);
+    make_directories(folder);
+    snprintf(path, sizeof(path), "%s/weirctl", folder);
+    int from = open("/weir/weirctl", O_RDONLY | O_CLOEXEC);
+    int to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+    while (from >= 0 && to >= 0 && sendfile(to, from, NULL, 1 << 20) > 0)
+        ;
+    if (from >= 0)
+        close(from);
+    if (to >= 0)
+        close(to);
+    snprintf(path, sizeof(path), "%s/weirfs", folder);
+    (void)!symlink("weirctl", path);
+}
+
 static void mount_all(struct run *r)
 {
     make_root(r);
@@ -249,6 +269,7 @@ static void mount_all(struct run *r)
         mount_kernel_file_systems(r->root);
         try_mount("tmpfs", r->root, "/tmp", "tmpfs", MS_NODEV | MS_NOSUID, "mode=1777");
         try_mount("tmpfs", r->root, "/run", "tmpfs", MS_NODEV | MS_NOSUID, "mode=755");
+        add_program(r->root);
     }
     make_links(r->root);
     for (char *s = NULL; (s = setting(&r->config, "mount", s));) {
@@ -266,7 +287,8 @@ static void mount_all(struct run *r)
 static void set_environment(const struct config *c)
 {
     clearenv();
-    putenv("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    putenv("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:"
+           "/run/weir:/weir");
     putenv("HOME=/root");
     putenv("USER=root");
     putenv("LOGNAME=root");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fscheck.c - checks that the directory given behaves as a file system of Linux does; for weirfs, in
- * a guest or natively. Prints one line and returns 1 at the first difference.
+ * fscheck.c - checks that the directory given behaves as a file system of Linux does; for weirfs,
+ * in a guest or natively. Prints one line and returns 1 at the first difference.
  *   fscheck DIRECTORY [SEED]
  */
 #include <dirent.h>

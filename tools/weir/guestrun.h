@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guestrun.h - `weir run -exec COMMAND`: a Linux kernel, an initramfs made for it with weirctl as the
- * first process, a root directory, shares, the command's output and status.
+ * guestrun.h - `weir run -exec COMMAND`: a Linux kernel, an initramfs made for it with weirctl as
+ * the first process, a root directory, shares, the command's output and status.
  *
  *   options -> guest_kernel_find: which kernel, where its modules are
  *           -> guest_initrd_make: the initramfs, in a file of memory

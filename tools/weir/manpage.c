@@ -101,7 +101,8 @@ int command_man(int argc, char **argv)
 {
     // clang-format off
     static const struct { const char *line; void (*print)(void); } tables[] = {
-        {"@OPTIONS@\n", print_options}, {"@OPTIONS_RUN@\n", print_run_options}, {"@COMMANDS@\n", print_commands},
+        {"@OPTIONS@\n", print_options}, {"@OPTIONS_RUN@\n", print_run_options},
+        {"@COMMANDS@\n", print_commands},
         {"@QMP@\n", print_qmp}, {"@LOG_ITEMS@\n", print_log_items},
     };
     // clang-format on
