@@ -388,15 +388,12 @@ access_flags:
         ret
 .flags: db      WEIR_HC_O_READ, WEIR_HC_O_WRITE, WEIR_HC_O_READ | WEIR_HC_O_WRITE, WEIR_HC_O_READ
 
-f_open:
-        push    es
-        call    mine_name       ; does not come back if the stack is not as it was
+f_open: call    mine_name
         mov     dx, [bp + R_STACK]
         call    access_flags
         jmp     open_file
 
 f_create:
-        push    es
         call    mine_name
         mov     cx, [bp + R_STACK]
         mov     dx, 2
@@ -408,7 +405,6 @@ f_create:
 
 ; Extended open: what to do is in the swappable data area.
 f_open_create:
-        push    es
         call    mine_name
         push    si
         mov     si, [p_action]
@@ -450,7 +446,7 @@ user_registers:
         ret
 
 ; Opens or creates the name ES:SI. BX = flags, CL = attributes of a new file, DL = mode as in
-; INT 21h AH=3Dh; on the stack the segment of the file table's entry, whose offset is DI.
+; INT 21h AH=3Dh; the entry of the file table is at the caller's ES and DI.
 open_file:
         push    bx
         push    cx
@@ -463,9 +459,6 @@ open_file:
         mov     [F(open.dos_attr)], cl
         test    cl, WEIR_HC_ATTR_LABEL | WEIR_HC_ATTR_DIR
         jz      .there
-        pop     cx
-        pop     es
-        push    cx
         mov     ax, ERR_ACCESS
         stc
         ret
@@ -478,9 +471,7 @@ open_file:
         mov     si, [p_psp]
         mov     ax, [es:si]
         mov     [F(open.owner)], ax
-        pop     cx
-        pop     es
-        push    cx
+        mov     es, [bp + R_ES]
         call    host
         jc      .out
 ; Fills the file table's entry ES:DI from the block. DL = mode.

@@ -18,6 +18,7 @@
 #define WEIR_HC_ATTR_LABEL   0x08
 #define WEIR_HC_ATTR_DIR     0x10
 #define WEIR_HC_ATTR_ARCHIVE 0x20
+#define WEIR_HC_ATTR_DEVICE  0x40 /* FIND of a device's name, in any directory */
 
 struct weir_hc_stat {
     uint64_t ino;

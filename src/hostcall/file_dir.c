@@ -107,7 +107,7 @@ unsigned file_readdir(weir_call *call)
 
 /* ---- FIND ---- */
 
-enum { SLOT_DOT, SLOT_DOTS, SLOT_FIRST };
+enum { SLOT_DOT, SLOT_DOTS, SLOT_FIRST, SLOT_DEVICE = 0x7fffffff };
 
 struct search {
     struct weir_hc_find *a;
@@ -282,6 +282,20 @@ static int try_slot(weir_call *call, struct search *s)
     return 1;
 }
 
+/* DOS finds NUL (and every device) in any directory that exists: so do its programs test for one. */
+static bool find_device(weir_call *call, struct search *s)
+{
+    struct weir_hc_stat st;
+    if (s->a->flags & WEIR_HC_FIND_NEXT || !dosname_is_device(s->pattern) ||
+        fileattr_at(s->dir, ".", &st) != 0)
+        return false;
+    st.dos_attr = WEIR_HC_ATTR_DEVICE;
+    st.dos_size = 0;
+    s->slot = SLOT_DEVICE;
+    answer(call, s, s->pattern, s->pattern, &st);
+    return true;
+}
+
 static unsigned find(weir_call *call)
 {
     struct weir_hc_find *a = (struct weir_hc_find *)call->block;
@@ -296,8 +310,8 @@ static unsigned find(weir_call *call)
                          O_PATH | O_DIRECTORY, 0);
     if (s.dir < 0)
         return no_more(call); /* removed in the middle of a search */
-    int found;
-    while ((found = try_slot(call, &s)) == 0)
+    int found = find_device(call, &s);
+    while (!found && (found = try_slot(call, &s)) == 0)
         s.slot++;
     close(s.dir);
     return found > 0 ? 0 : no_more(call);

@@ -95,6 +95,8 @@ static int open_existing(weir_call *call, struct opening *o)
         error = EISDIR;
     else if (!directory && !S_ISREG(st.st_mode))
         error = EOPNOTSUPP;
+    else if (o->writes && is_dos(call, 0) && !(st.st_mode & 0222))
+        error = EACCES; /* read-only for DOS, even if the host's user may */
     else if (!handles_allow(call->h, st.st_dev, st.st_ino, o->reads, o->writes, o->a->deny)) {
         call->dos = 0x20;
         error = EACCES;

@@ -183,7 +183,7 @@ def commands(dos):
             'echo one>log.txt', 'echo two>>log.txt', 'echo three>>log.txt', 'vol>vol.out',
             'if exist noise.bin echo yes>exist.out', 'if exist newdir\\nul echo dir>>exist.out')
     listing = read(share, 'dir.out').decode('cp437').upper()
-    for part in (r'NOISE\s+BIN\s+40[,.]?000', r'SUB\s+<DIR>', r'A\w*~1\s+HTM', 'BYTES FREE'):
+    for part in (r'NOISE\s+BIN\s+40[,.]?000', r'SUB\s+<DIR>', r'A\w*~\w+\s+HTM', 'BYTES FREE'):
         check(re.search(part, listing), f'DIR lacks {part}:\n{listing}')
     check(re.search(r'SOME\s+TXT', read(share, 'txt.out').decode('cp437').upper()), 'DIR *.TXT')
     check('NOISE' not in read(share, 'any.out').decode('cp437').upper(), 'DIR S???.*')

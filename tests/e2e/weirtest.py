@@ -166,7 +166,7 @@ class Machine:
 
     KEYS = {' ': 'spc', '\n': 'ret', '.': 'dot', '/': 'slash', '\\': 'backslash', '-': 'minus',
             ',': 'comma', ';': 'semicolon', '=': 'equal', ':': 'shift-semicolon',
-            '*': 'shift-8', '>': 'shift-dot', '<': 'shift-comma'}
+            '*': 'shift-8', '>': 'shift-dot', '<': 'shift-comma', '?': 'shift-slash'}
 
     def press(self, text):
         for char in text:
