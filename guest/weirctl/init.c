@@ -243,6 +243,24 @@ static void make_links(const char *root)
     }
 }
 
+/* A root directory of busybox alone need not have links to it. */
+static void install_busybox(void)
+{
+    int status;
+    if (access("/bin/busybox", X_OK) < 0)
+        return;
+    make_directories("/usr/bin");
+    make_directories("/usr/sbin");
+    make_directories("/sbin");
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("/bin/busybox", "busybox", "--install", "-s", (char *)NULL);
+        _exit(1);
+    }
+    if (pid > 0)
+        waitpid(pid, &status, 0);
+}
+
 /* weirctl in the new root, which need not have it. */
 static void add_program(const char *root)
 {
@@ -270,6 +288,8 @@ static void mount_all(struct run *r)
         try_mount("tmpfs", r->root, "/tmp", "tmpfs", MS_NODEV | MS_NOSUID, "mode=1777");
         try_mount("tmpfs", r->root, "/run", "tmpfs", MS_NODEV | MS_NOSUID, "mode=755");
         add_program(r->root);
+    } else {
+        install_busybox();
     }
     make_links(r->root);
     for (char *s = NULL; (s = setting(&r->config, "mount", s));) {

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from weirtest import Failure, ROOT, SLOW, WEIR, guests, main
+from weirtest import Failure, Machine, ROOT, SLOW, WEIR, guests, main
 
 BUILD = os.environ.get('WEIR_BUILD', os.path.dirname(WEIR))
 
@@ -187,23 +187,21 @@ def off():
     folder = os.path.join(guests('amd64'), 'amd64')
     with tempfile.TemporaryDirectory() as work:
         initrd = os.path.join(work, 'initrd')
-        program = os.path.join(BUILD, 'guest', 'weirctl', 'weirctl-amd64')
-        files = {'weirctl': program}
         with open(initrd, 'wb') as out, open(os.path.join(folder, 'initrd'), 'rb') as base:
             out.write(base.read())
-            for name, file in files.items():
-                subprocess.run(['cpio', '-o', '-H', 'newc', '--quiet', '-R', '0:0'], check=True,
-                               input=os.path.basename(file).encode(), stdout=out,
-                               cwd=os.path.dirname(file))
-                check(name, name)
+            out.write(bytes(-out.tell() % 4))
+            out.flush()
+            subprocess.run(['cpio', '-o', '-H', 'newc', '--quiet', '-R', '0:0'], check=True,
+                           input=b'weirctl-amd64', stdout=out,
+                           cwd=os.path.join(BUILD, 'guest', 'weirctl'))
         for options, text in (([], 'no host call here'),
                               (['-hostcall', 'fs=on,ring=0'], 'off for programs')):
-            done = subprocess.run([WEIR, '-m', '512', '-nographic', '-no-reboot', '-kernel',
-                                   f'{folder}/vmlinuz', '-initrd', initrd, '-append',
-                                   'console=ttyS0 quiet', '-quit-on-eof', *options],
-                                  input='/weirctl-amd64 exit 3\npoweroff -f\n', text=True,
-                                  capture_output=True, timeout=200 * SLOW, check=False)
-            check(text in done.stdout, f'{options}: {done.stdout[-1000:]}')
+            with Machine('-m', '512', '-no-reboot', '-kernel', f'{folder}/vmlinuz', '-initrd',
+                         initrd, '-append', 'console=ttyS0 quiet', *options) as vm:
+                vm.expect('guest# ', 100)
+                vm.type('/weirctl-amd64 exit 3; echo status $?\n')
+                vm.expect(text, 20)
+                vm.expect('status 1', 20)
 
 
 # ---- weirfs ----
