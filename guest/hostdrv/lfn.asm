@@ -172,6 +172,7 @@ l_rmdir:
         jc      l_out
         call    short_name
         jc      l_out
+        call    close_bases     ; the name is from the root now
         push    ds
         pop     es
         mov     si, short_path

@@ -214,7 +214,8 @@ struct weir_hc_dirent {
  * and `pattern`, which the guest keeps (in a DOS search record: pattern at 01h, attr at 0Ch,
  * cursor at 0Dh, eight bytes). Next: WEIR_HC_FIND_NEXT, `attr`, `pattern` and `cursor` as they
  * were (with WEIR_HC_FIND_LONG also `path`: its last name is the pattern). Nothing needs closing,
- * and an unfinished search costs nothing. ENODATA (DOS 12h) when there is no more.
+ * and an unfinished search costs nothing. ENODATA (DOS 12h) when there is no more. Of `cursor` the
+ * lower half is enough if the upper one was 0, as it is in most directories.
  * A guest that cannot keep all that lets the host: WEIR_HC_FIND_KEEP in the first call, with an
  * owner (see FILE_CLOSE_OWNER) in `cursor`, gives a number of 16 bits in `dir`. Next: NEXT | KEEP
  * and that `dir`; at last WEIR_HC_FIND_CLOSE and that `dir`. EBADF if it is no such number. */

@@ -189,8 +189,9 @@ static unsigned search_first(weir_call *call, struct search *s)
 static unsigned search_next(weir_call *call, struct search *s)
 {
     char dir[WEIR_HC_MAX_PATH + 1];
-    s->view = dosview_number(call->h, (uint32_t)(s->a->cursor >> 32));
-    s->slot = (uint32_t)s->a->cursor;
+    uint64_t c = s->a->cursor;
+    s->view = dosview_number(call->h, (uint32_t)(c >> 16 & 0xffff) | (uint32_t)(c >> 48) << 16);
+    s->slot = (uint32_t)(c & 0xffff) | (uint32_t)(c >> 32 & 0xffff) << 16;
     if (!s->view)
         return no_more(call);
     return s->a->flags & WEIR_HC_FIND_LONG ? split(call->text[0].bytes, dir, s->pattern) : 0;
@@ -232,6 +233,13 @@ static bool attr_matches(const struct weir_hc_find *a, unsigned attr)
            (attr & a->must & 0x37) == (a->must & 0x37);
 }
 
+/* The lower half is enough for small numbers: kernels that search by FCB may keep no more. */
+static uint64_t make_cursor(uint32_t view, uint32_t slot)
+{
+    return (slot & 0xffff) | (uint64_t)(view & 0xffff) << 16 | (uint64_t)(slot >> 16) << 32 |
+           (uint64_t)(view >> 16) << 48;
+}
+
 static void answer(weir_call *call, struct search *s, const char *name, const char *alias,
                    const struct weir_hc_stat *st)
 {
@@ -250,7 +258,7 @@ static void answer(weir_call *call, struct search *s, const char *name, const ch
     a->long_length = (uint32_t)strlen(text);
     a->reserved = 0;
     memory_write(call->c, &call->text[1].memory, 0, text, a->long_length + 1ull);
-    a->cursor = (uint64_t)dosview_id(s->view) << 32 | (s->slot + 1);
+    a->cursor = make_cursor(dosview_id(s->view), s->slot + 1);
 }
 
 /* Looks at one slot. 1: it is the answer; 0: it is not; -1: there are no more. */

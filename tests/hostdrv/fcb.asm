@@ -71,7 +71,7 @@ main:   mov     dx, record
         DOS     0x12
         test    al, al
         jz      .find
-        EQ      bx, 3, "RECORDS.DAT A.RNA B.RNA"
+        EQ      bx, 2, "A.RNA B.RNA"
 ; ---- REN *.RNA X*.RNB, DEL *.RNB
         mov     dx, rename
         DOS     0x17
@@ -96,7 +96,7 @@ fresh:  mov     di, fcb + 12
 
 fcb:    db      0, "RECORDS DAT"
         times 30 db 0
-pattern: db     0, "???????????"
+pattern: db     0, "????????RNA"
         times 30 db 0
         db      0
 rename: db      0, "????????RNA"

@@ -50,7 +50,7 @@ main:   DOS     0x19
         LFN     0x4e
         OK      "find with Windows' times"
         mov     bx, ax
-        EQ      [BUFFER + 0x1a], 0x01c0, "its high word"        ; 2001
+        EQ      [BUFFER + 0x1a], 0x01c1, "its high word"        ; 2001
         LFN     0xa1
         mov     di, BUFFER + 0x200
         mov     si, BUFFER + 0x130
