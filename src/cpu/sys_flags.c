@@ -156,7 +156,7 @@ enum weir_stop op_mwait(struct vcpu *c, const struct insn *i)
 /* Of the extensions for virtual machines only VMCALL does something, in one place. */
 enum weir_stop op_virt(struct vcpu *c, const struct insn *i)
 {
-    if (c->rom && i->length == 3 && i->opcode == 0x01 && i->reg == 0 && i->rm == 1)
+    if (c->rom && i->modrm == 0xc1 && i->opcode == 0x01)
         return c->rom->call(c, i);
     return raise_ud(c);
 }

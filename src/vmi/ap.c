@@ -42,8 +42,9 @@ enum weir_stop vmi_set_initial_ap_state(struct vmi *v, struct vcpu *c, struct vm
     if (!mem_read_bytes(c, SEG_DS, a->eax, state, sizeof(state)))
         return STOP_FAULT;
     if (a->edx != c->index) {
-        log_printf(&v->vm->log, WEIR_LOG_GUEST_ERRORS, "VMI: there is no processor %u\n",
-                   a->edx);
+        if (log_on(&v->vm->log, WEIR_LOG_GUEST_ERRORS))
+            log_printf(&v->vm->log, WEIR_LOG_GUEST_ERRORS, "VMI: there is no processor %u\n",
+                       a->edx);
         return STOP_NEXT;
     }
     memcpy(v->ap_state, state, sizeof(state));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * call.c - the private exit. VMCALL reaches the host only at the offsets of the ROM that its
- * assembly lists, in 32-bit protected mode at ring 0; elsewhere it is #UD, from other rings #GP as a
- * privileged instruction. The arguments are in registers, or in the frame that a 13.0 entry has
+ * assembly lists, in 32-bit protected mode at ring 0; elsewhere it is #UD, from other rings #GP as
+ * a privileged instruction. The arguments are in registers, or in the frame that a 13.0 entry has
  * pushed; in both cases they are the guest's and checked by what they are used for.
  */
 #include "cpu/access.h"

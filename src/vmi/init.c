@@ -61,9 +61,10 @@ static bool is_copy(struct vmi *v, struct vcpu *c, uint32_t slots)
         if (!lin_read(c, slots + *insn, there, sizeof(there), 0))
             return false;
         if (memcmp(there, s->rom + *insn, field)) {
-            log_printf(&v->vm->log, WEIR_LOG_MESSAGE,
-                       "Invalid VMI ROM instruction, %02x %02x at %08x\n", there[0], there[1],
-                       slots + *insn);
+            if (log_on(&v->vm->log, WEIR_LOG_GUEST_ERRORS))
+                log_printf(&v->vm->log, WEIR_LOG_GUEST_ERRORS,
+                           "Invalid VMI ROM instruction, %02x %02x at %08x\n", there[0],
+                           there[1], slots + *insn);
             return false;
         }
     }
@@ -102,6 +103,8 @@ static bool relocate(struct vmi *v, struct vcpu *c, uint32_t at)
     }
     v->at = at;
     v->slots = slots == at ? 0 : slots;
+    if (!v->initialised)
+        vmi_time_start(v);
     return v->initialised = true;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * machine.c - the VMI ROM in a machine. Code pages are read-only for the guest, the page of counters
- * is not; both lie over what PAM shows there (RAM or nothing). Faults whose instruction is in the
- * ROM are looked at before the guest sees them: those of an instruction that works on what the guest
- * passed are the guest's, any other at ring 0 is reported and stops the VM.
+ * machine.c - the VMI ROM in a machine. Code pages are read-only for the guest, the page of
+ * counters is not; both lie over what PAM shows there (RAM or nothing). Faults whose instruction is
+ * in the ROM are looked at before the guest sees them: those of an instruction that works on what
+ * the guest passed are the guest's, any other at ring 0 is reported and stops the VM.
  */
 #include "cpu/tlb.h"
 #include "dev/vga.h"
@@ -120,8 +120,9 @@ static void after_init(struct vcpu *c)
     v->has_ap_state = false;
     if (vmi_ap_load(c, v->ap_state))
         return;
-    log_printf(&v->vm->log, WEIR_LOG_GUEST_ERRORS,
-               "VMI: the processor cannot start in the state that was set\n");
+    if (log_on(&v->vm->log, WEIR_LOG_GUEST_ERRORS))
+        log_printf(&v->vm->log, WEIR_LOG_GUEST_ERRORS,
+                   "VMI: the processor cannot start in the state that was set\n");
     vcpu_reset(c, true);
     c->wait_for_sipi = c->halted = true;
 }

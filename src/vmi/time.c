@@ -216,9 +216,28 @@ enum weir_stop vmi_get_wallclock_time(struct vmi *v, struct vcpu *c, struct vmi_
     return STOP_NEXT;
 }
 
+/* How far the time of day is ahead of the real counter; both read at the same time, or nearly: the
+ * host may take the CPU in between. */
+static int64_t wallclock_ahead(const struct vmi *v)
+{
+    uint64_t before, wall, behind;
+    unsigned tries = 0;
+    do {
+        before = now_ns(v);
+        wall = wallclock_ns(v);
+        behind = now_ns(v);
+    } while (behind - before > WALLCLOCK_JUMP_NS / 4 && ++tries < 100);
+    return (int64_t)(wall - behind);
+}
+
+void vmi_time_start(struct vmi *v)
+{
+    v->wallclock_ahead_ns = wallclock_ahead(v);
+}
+
 enum weir_stop vmi_wallclock_updated(struct vmi *v, struct vcpu *c, struct vmi_args *a)
 {
-    int64_t ahead = (int64_t)(wallclock_ns(v) - now_ns(v));
+    int64_t ahead = wallclock_ahead(v);
     int64_t moved = (int64_t)((uint64_t)ahead - (uint64_t)v->wallclock_ahead_ns);
     a->eax = moved > WALLCLOCK_JUMP_NS || moved < -WALLCLOCK_JUMP_NS;
     if (a->eax)
@@ -246,7 +265,6 @@ void vmi_time_reset(struct vmi *v)
         alarm->counter = (uint8_t)k;
         alarm->armed = false;
     }
-    v->wallclock_ahead_ns = (int64_t)(wallclock_ns(v) - now_ns(v));
 }
 
 void vmi_time_fini(struct vmi *v)

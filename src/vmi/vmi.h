@@ -10,8 +10,8 @@
  *   list.c      the table and the counters for people
  *
  * A ROM works by VMCALL at places the host knows. Nothing in it is trusted: a guest that reaches
- * such a place in any other way than by a call is served as if it had called, with its own registers
- * and its own privilege, or gets a fault.
+ * such a place in any other way than by a call is served as if it had called, with its own
+ * registers and its own privilege, or gets a fault.
  */
 #ifndef VMI_VMI_H
 #define VMI_VMI_H
@@ -102,6 +102,8 @@ bool vmi_ap_load(struct vcpu *c, const uint8_t state[AP_STATE_BYTES]);
 /* ---- time.c ---- */
 int vmi_time_init(struct vmi *v);
 void vmi_time_reset(struct vmi *v);
+/* Init: changes of the time of day are told from now on. */
+void vmi_time_start(struct vmi *v);
 void vmi_time_fini(struct vmi *v);
 void vmi_activity(struct vcpu *c, enum vcpu_activity now);
 vmi_call_fn vmi_get_cycle_counter, vmi_set_alarm, vmi_cancel_alarm, vmi_get_wallclock_time,
