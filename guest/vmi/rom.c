@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rom.c - finding a VMI ROM and binding to it, as Linux 2.6 did with API 3: a scan of the option ROM
- * space, the rules a header must pass, GetRelocationInfo for every patched site and function.
+ * rom.c - finding a VMI ROM and binding to it, as Linux 2.6 did with API 3: a scan of the option
+ * ROM space, the rules a header must pass, GetRelocationInfo for every patched site and function.
  */
 #include "kernel.h"
 
