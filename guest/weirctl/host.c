@@ -121,8 +121,8 @@ int host_share_at(unsigned index, struct host_share *share)
         return error == -ENODATA ? -ENOENT : error;
     *share = (struct host_share){.number = index,
                                  .read_only = block.flags & WEIR_HC_SHARE_RO,
-                                 .owner_uid = UINT32_MAX,
-                                 .owner_gid = UINT32_MAX};
+                                 .owner_uid = block.uid,
+                                 .owner_gid = block.gid};
     snprintf(share->name, sizeof(share->name), "%.*s", (int)sizeof(block.name), block.name);
     return 0;
 }
@@ -296,7 +296,7 @@ int host_seek(uint32_t handle, int whence, uint64_t *offset)
     int error = CALL(block, WEIR_HC_FILE_SEEK);
     if (error == 0)
         *offset = (uint64_t)block.offset;
-    return error;
+    return error == -ENODATA ? -ENXIO : error; /* nothing there: as lseek says it */
 }
 
 /* ---- names ---- */

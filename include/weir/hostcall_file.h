@@ -45,6 +45,8 @@ struct weir_hc_share {
     uint32_t index;
     uint32_t flags; /* out: WEIR_HC_SHARE_* */
     char name[32];  /* out: ends with 0 */
+    uint32_t uid;   /* out: as whom the host serves it: files of this user are the guest's own */
+    uint32_t gid;   /* out */
 };
 #define WEIR_HC_SHARE_RO 1
 

@@ -127,7 +127,8 @@ static struct timespec new_time(uint32_t set, uint32_t now, uint32_t value, int6
     return (struct timespec){.tv_nsec = UTIME_OMIT};
 }
 
-static int set_times(const char *path, const struct weir_hc_setattr *a)
+/* Of `path`, or, without one, of what `fd` is: a symbolic link has no other way. */
+static int set_times(int fd, const char *path, const struct weir_hc_setattr *a)
 {
     struct timespec times[2] = {
         new_time(a->set, WEIR_HC_SET_ATIME_NOW, WEIR_HC_SET_ATIME, a->stat.atime,
@@ -148,7 +149,16 @@ static int set_times(const char *path, const struct weir_hc_setattr *a)
             return EINVAL;
     if (times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT)
         return 0;
-    return utimensat(AT_FDCWD, path, times, 0) < 0 ? errno : 0;
+    int flags = *path ? 0 : AT_EMPTY_PATH;
+    return utimensat(fd, path, times, flags) < 0 ? errno : 0;
+}
+
+/* A link has times, and permissions that nobody asks. */
+static int set_link(int fd, const struct weir_hc_setattr *a)
+{
+    const uint32_t times =
+        WEIR_HC_SET_ATIME | WEIR_HC_SET_MTIME | WEIR_HC_SET_ATIME_NOW | WEIR_HC_SET_MTIME_NOW;
+    return a->set & ~(times | WEIR_HC_SET_OWNER) ? EOPNOTSUPP : set_times(fd, "", a);
 }
 
 /* Read-only is the absence of write permissions; taking it away gives those of the owner, and of
@@ -172,12 +182,12 @@ static int set_all(const struct subject *s, struct weir_hc_setattr *a)
     snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
     if (fstat(s->fd, &st) < 0)
         return errno;
-    if (S_ISLNK(st.st_mode))
-        return EOPNOTSUPP;
-    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))
         return EOPNOTSUPP;
     if (a->set & WEIR_HC_SET_OWNER && (a->stat.uid != st.st_uid || a->stat.gid != st.st_gid))
         return EPERM;
+    if (S_ISLNK(st.st_mode))
+        return set_link(s->fd, a);
     if (a->set & WEIR_HC_SET_SIZE) {
         if (S_ISDIR(st.st_mode))
             return EISDIR;
@@ -195,7 +205,7 @@ static int set_all(const struct subject *s, struct weir_hc_setattr *a)
         mode = mode_for(&st, a->stat.dos_attr);
     if (mode != (st.st_mode & 0777) && chmod(path, mode) < 0)
         error = errno;
-    return error ? error : set_times(path, a);
+    return error ? error : set_times(s->fd, path, a);
 }
 
 unsigned file_setattr(weir_call *call)

@@ -26,6 +26,8 @@ unsigned file_share(weir_call *call)
     a->flags = s->read_only ? WEIR_HC_SHARE_RO : 0;
     memset(a->name, 0, sizeof(a->name));
     snprintf(a->name, sizeof(a->name), "%s", s->name);
+    a->uid = (uint32_t)geteuid();
+    a->gid = (uint32_t)getegid();
     return 0;
 }
 

@@ -194,7 +194,7 @@ def off():
             subprocess.run(['cpio', '-o', '-H', 'newc', '--quiet', '-R', '0:0'], check=True,
                            input=b'weirctl-amd64', stdout=out,
                            cwd=os.path.join(BUILD, 'guest', 'weirctl'))
-        for options, text in (([], 'no host call here'),
+        for options, text in (([], 'host calls are off'),
                               (['-hostcall', 'fs=on,ring=0'], 'off for programs')):
             with Machine('-m', '512', '-no-reboot', '-kernel', f'{folder}/vmlinuz', '-initrd',
                          initrd, '-append', 'console=ttyS0 quiet', *options) as vm:

@@ -245,6 +245,10 @@ static void attributes(void)
     CHECK(statvfs("f", &v) == 0 && v.f_blocks > 0 && v.f_namemax >= 255);
     CHECK(mkdir("d", 0755) == 0 && stat("d", &a) == 0 && stat(".", &b) == 0);
     CHECK(a.st_dev == b.st_dev && a.st_ino != b.st_ino);
+    CHECK(symlink("f", "s") == 0 && utimensat(AT_FDCWD, "s", times, AT_SYMLINK_NOFOLLOW) == 0);
+    CHECK(lchown("s", a.st_uid, a.st_gid) == 0 && lstat("s", &a) == 0);
+    CHECK(a.st_mtim.tv_sec == 1234567890 && stat("f", &a) == 0 && unlink("s") == 0);
+    CHECK(a.st_mtim.tv_sec > 1234567890);
     CHECK(fails(mknod("fifo", S_IFCHR | 0600, 0x0103), EPERM));
     CHECK(rmdir("d") == 0 && unlink("f") == 0);
 }
@@ -255,6 +259,7 @@ static void holes(void)
     CHECK(fd >= 0 && pwrite(fd, "x", 1, 1 << 20) == 1);
     off_t data = lseek(fd, 0, SEEK_DATA), hole = lseek(fd, 0, SEEK_HOLE);
     CHECK(data >= 0 && data <= 1 << 20 && hole >= 0 && hole <= (1 << 20) + 1);
+    CHECK(fails((int)lseek(fd, 2 << 20, SEEK_DATA), ENXIO));
     CHECK(close(fd) == 0 && unlink("holes") == 0);
 }
 
