@@ -85,6 +85,7 @@ WEIR_API const char *weir_last_error(const weir *vm);
     X(UNIMP, 10, "unimp", "log unimplemented functionality")                                   \
     X(GUEST_ERRORS, 11, "guest_errors", "log when the guest does something invalid")           \
     X(MMU, 12, "mmu", "log MMU-related activities")                                            \
+    X(STEP, 13, "step", "show each executed instruction and the registers it changed (slow)")   \
     X(OUT_BYTES, 24, "out_bytes", "add the bytes to each line of out_asm")
 
 enum weir_log_item {

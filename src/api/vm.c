@@ -8,6 +8,7 @@
 #include "board/board.h"
 #include "board/device.h"
 #include "cpu/icount.h"
+#include "debug/step_log.h"
 #include "debug/trace.h"
 #include "introspect/introspect.h"
 #include "jit/jit.h"
@@ -285,6 +286,13 @@ void weir_log_set(weir *vm, uint32_t items)
 {
     __atomic_store_n(&vm->log.items, items & ~(uint32_t)WEIR_LOG_MESSAGE, __ATOMIC_RELAXED);
     jit_log_prologue(&vm->cpu);
+    bool step = items & WEIR_LOG_STEP;
+    if (step && !vm->step_log) {
+        vm->step_log = step_log_start(vm, &vm->log);
+    } else if (!step && vm->step_log) {
+        step_log_end(vm, vm->step_log);
+        vm->step_log = NULL;
+    }
 }
 uint32_t weir_log_get(const weir *vm)
 {

@@ -67,6 +67,7 @@ struct weir {
     struct weir_block *blocks;
     struct char_node *chars;
     struct key_queue keys;
+    struct step_log *step_log; /* -d step (debug/step_log.h); NULL: off */
     struct weir_char *serial[4], *debugcon;
     struct {
         char *kernel, *initrd, *cmdline;

@@ -3,6 +3,7 @@
  * command.c - the monitor's commands: the table (also of help, completion and the manual page),
  * parsing of arguments, dispatch.
  */
+#include "debug.h"
 #include "monitor.h"
 
 #include <ctype.h>
@@ -42,6 +43,20 @@ const struct command command_table[] = {
      "run with one instruction per block, or normally again", monitor_singlestep},
     {"gdbserver", NULL, "?F", "[address]",
      "wait for gdb there (tcp::1234, unix:PATH); none ends it", monitor_gdbserver},
+    {"break", "b", "?l", "[address]",
+     "stop before the instruction at a virtual address, unseen by the guest; without address the "
+     "list", monitor_break},
+    {"watch", NULL, "?llw", "[address [bytes [r|w|rw][p]]]",
+     "stop after accesses to these bytes (4, writes); p: a physical address", monitor_watch},
+    {"delete", NULL, "?l", "[number]", "remove a breakpoint, watch or trace, or all",
+     monitor_delete},
+    {"step", NULL, "?l", "[count]", "execute instructions (1) and stop, unseen by the guest",
+     monitor_step},
+    {"trace", NULL, "w?ll", "page address [instructions]",
+     "log accesses to the page around a virtual address, and after each the next instructions (20; "
+     "0: until the procedure returns)", monitor_trace},
+    {"symbols", NULL, "F?l", "file [offset]",
+     "use the names of an ELF file, a System.map or a copy of /proc/kallsyms", monitor_symbols},
     {"x", NULL, "/l", "/fmt addr",
      "dump memory at a virtual address; fmt = count, letter (x d u o c i), size (b h w g)",
      monitor_x},
@@ -110,6 +125,11 @@ static bool register_of_tool(void *ctx, const char *name, uint64_t *value)
     return found;
 }
 
+static bool symbol_of_tool(void *ctx, const char *name, uint64_t *value)
+{
+    return debug_symbol(ctx, name, value);
+}
+
 /* QEMU's: words for x and i start as x/4; each monitor would have its own, one set is simpler.
  */
 static struct format format_defaults_of(char letter, unsigned size)
@@ -123,7 +143,7 @@ static bool parse_argument(struct command_call *c, const char *shape, const char
     char kind = *shape;
     struct argument *a = &c->args[at];
     struct expr_env env = {
-        .reg = register_of_tool, .ctx = c->tool, .path_follows = shape[1] == 'F'};
+        .reg = register_of_tool, .name = symbol_of_tool, .ctx = c->tool, .path_follows = shape[1] == 'F'};
     struct format defaults = format_defaults_of('x', 4);
     const char *error = NULL;
     *s = skip_blanks(*s);
@@ -150,8 +170,7 @@ static bool parse_argument(struct command_call *c, const char *shape, const char
     return !error;
 }
 
-static bool parse_arguments(struct command_call *c, const struct command *command,
-                            const char *s)
+bool command_arguments(struct command_call *c, const struct command *command, const char *s)
 {
     unsigned count = 0;
     bool optional = false;
@@ -198,7 +217,7 @@ void command_execute(struct tool *t, struct monitor *m, const char *line, struct
     for (const struct command *c = command_table; c->name; c++) {
         if (strcmp(c->name, name) && (!c->alias || strcmp(c->alias, name)))
             continue;
-        if (parse_arguments(&call, c, line + length))
+        if (command_arguments(&call, c, line + length))
             c->run(&call);
         for (unsigned k = 0; k < ARGUMENT_MAX; k++)
             free(call.args[k].string);

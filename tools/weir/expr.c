@@ -74,6 +74,21 @@ static int64_t parse_number(struct parser *p)
     return (int64_t)value;
 }
 
+static int64_t parse_name(struct parser *p)
+{
+    char name[128];
+    uint64_t value;
+    size_t n = 0;
+    while (isalnum((unsigned char)p->s[n]) || (p->s[n] && strchr("_.@", p->s[n])))
+        n++;
+    snprintf(name, sizeof(name), "%.*s", (int)n, p->s);
+    if (!p->env || !p->env->name || !p->env->name(p->env->ctx, name, &value))
+        return fail(p, "invalid char in expression (or no such symbol)");
+    p->s += n;
+    skip_blanks(p);
+    return (int64_t)value;
+}
+
 static int64_t parse_unary(struct parser *p)
 {
     int64_t value;
@@ -96,6 +111,8 @@ static int64_t parse_unary(struct parser *p)
         value = (unsigned char)p->s[1];
         p->s += 3;
         skip_blanks(p);
+    } else if (isalpha((unsigned char)*p->s) || *p->s == '_') {
+        value = parse_name(p);
     } else {
         value = parse_number(p);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * expr.h - the monitor's expressions: numbers, 'c' characters, $registers,
+ * expr.h - the monitor's expressions: numbers, 'c' characters, $registers, symbols,
  * unary + - ~, binary * / % + - & | ^, parentheses; 64-bit two's complement.
  */
 #ifndef TOOL_EXPR_H
@@ -11,6 +11,8 @@
 struct expr_env {
     /* Value of a register by its name without '$'; false if there is none. May be NULL. */
     bool (*reg)(void *ctx, const char *name, uint64_t *value);
+    /* Value of a symbol of the guest. May be NULL. */
+    bool (*name)(void *ctx, const char *name, uint64_t *value);
     void *ctx;
     bool path_follows; /* a '/' behind a blank begins a file name */
 };

@@ -63,6 +63,13 @@ void monitor_prompt(struct monitor *m)
     m->shown = m->cursor;
 }
 
+void monitor_notice(struct monitor *m, const char *text)
+{
+    put(m, m->plain ? "\n" : "\r\033[K");
+    put(m, text);
+    monitor_prompt(m);
+}
+
 /* Shows the line again from `from` on; the terminal's cursor stands at m->shown. */
 static void redraw(struct monitor *m, unsigned from)
 {

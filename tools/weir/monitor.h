@@ -29,6 +29,8 @@ struct monitor *monitor_new(struct tool *tool, void (*write)(void *, const char 
                             void *ctx, bool plain);
 void monitor_free(struct monitor *m);
 void monitor_banner(struct monitor *m);
+/* Text that comes by itself, around the line that is being typed. */
+void monitor_notice(struct monitor *m, const char *text);
 void monitor_prompt(struct monitor *m); /* prompt and what was typed so far */
 void monitor_input(struct monitor *m, const uint8_t *data, size_t length);
 
@@ -64,6 +66,8 @@ void command_execute(struct tool *t, struct monitor *m, const char *line,
 /* Completions of the word at the end of `line`: i = 0, 1, ... until NULL. */
 const char *command_complete(struct tool *t, const char *line, unsigned i, size_t *word_start);
 const char *command_name_at(const void *ctx, unsigned i);
+/* Parses what follows a command's name; false after telling what is wrong. */
+bool command_arguments(struct command_call *c, const struct command *command, const char *s);
 void command_usage(struct weir_text *out, const struct command *c);
 
 /* monitor_machine.c, monitor_memory.c, monitor_info.c: the functions of the table. */
@@ -73,7 +77,8 @@ void command_usage(struct weir_text *out, const struct command *c);
     X(info)                                                                                    \
     X(quit) X(stop) X(cont) X(system_reset) X(system_powerdown) X(nmi) X(sendkey)              \
         X(mouse_move) X(mouse_button) X(screendump) X(screentext) X(change) X(eject) X(log)    \
-            X(logfile) X(singlestep) X(gdbserver) X(x) X(xp) X(print) X(i) X(o) X(sum)     \
+            X(logfile) X(singlestep) X(gdbserver) X(break) X(watch) X(delete) X(step) X(trace) X(symbols)     \
+            X(x) X(xp) X(print) X(i) X(o) X(sum)     \
                 X(memsave) X(pmemsave) X(flush)
 // clang-format on
 

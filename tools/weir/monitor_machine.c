@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* monitor_machine.c - commands that do something to the machine, and `info`. */
+#include "debug.h"
 #include "monitor.h"
 #include "option_parse.h"
 
@@ -231,6 +232,11 @@ const struct command tool_info_table[] = {
     {"version", NULL, "", "", "the version of Weir", info_version},
     {"name", NULL, "", "", "the guest's name", info_name},
     {"uuid", NULL, "", "", "the guest's UUID", info_uuid},
+    {"breakpoints", NULL, "", "", "breakpoints, watches and traces of the monitor",
+     debug_info_breakpoints},
+    {"events", NULL, "", "", "everything that is watched, by whom ever", debug_info_events},
+    {"walk", NULL, "?l", "address", "how a virtual address is translated, level by level",
+     debug_info_walk},
     {"history", NULL, "", "", "the last commands of this monitor", info_history},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -248,7 +254,8 @@ static void list_topics(struct command_call *c)
 {
     const char *topic, *help;
     for (const struct command *k = tool_info_table; k->name; k++)
-        text_printf(c->out, "info %s -- %s\n", k->name, k->help);
+        text_printf(c->out, "info %s%s%s -- %s\n", k->name, *k->params ? " " : "", k->params,
+                    k->help);
     for (unsigned k = 0; (topic = weir_info_topic(c->tool->vm, k, &help)); k++)
         if (!is_tool_topic(topic))
             text_printf(c->out, "info %s%s%s\n", topic, help ? " -- " : "", help ? help : "");
@@ -273,9 +280,18 @@ static bool known_topic(struct tool *t, const char *topic)
     return false;
 }
 
+static void info_of_tool(struct command_call *c, const struct command *k, const char *rest)
+{
+    struct command_call call = {.tool = c->tool, .out = c->out, .monitor = c->monitor};
+    if (command_arguments(&call, k, rest))
+        k->run(&call);
+    for (unsigned i = 0; i < ARGUMENT_MAX; i++)
+        free(call.args[i].string);
+}
+
 void monitor_info(struct command_call *c)
 {
-    char topic[64];
+    char topic[128];
     snprintf(topic, sizeof(topic), "%s", c->args[0].string ? c->args[0].string : "help");
     for (size_t n = strlen(topic); n && topic[n - 1] == ' ';)
         topic[--n] = 0;
@@ -283,9 +299,10 @@ void monitor_info(struct command_call *c)
         list_topics(c);
         return;
     }
+    size_t length = strcspn(topic, " ");
     for (const struct command *k = tool_info_table; k->name; k++) {
-        if (!strcmp(k->name, topic)) {
-            k->run(c);
+        if (strlen(k->name) == length && !strncmp(k->name, topic, length)) {
+            info_of_tool(c, k, topic + length);
             return;
         }
     }

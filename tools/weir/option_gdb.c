@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* option_gdb.c - -gdb and -s. */
+/* option_gdb.c - -gdb, -s and -symbols. */
 #include "gdb.h"
 #include "option_parse.h"
 
@@ -23,6 +23,14 @@ enum parse_result option_gdb(struct options *o, const char *name, const char *ar
     if (wrong)
         return option_fail(o, "-gdb: '%s': %s", argument, wrong);
     o->gdb = argument ? option_printf(o, "%s", argument) : "tcp::1234";
+    return PARSE_OK;
+}
+
+enum parse_result option_symbols(struct options *o, const char *name, const char *argument)
+{
+    if (o->symbol_count == ARRAY_SIZE(o->symbols))
+        return option_fail(o, "-symbols: at most %zu files", ARRAY_SIZE(o->symbols));
+    o->symbols[o->symbol_count++] = option_printf(o, "%s", argument);
     return PARSE_OK;
 }
 

@@ -40,6 +40,7 @@ OPTION(option_debugcon);
 OPTION(option_echr);
 /* option_gdb.c */
 OPTION(option_gdb);
+OPTION(option_symbols);
 /* option_hostcall.c */
 OPTION(option_hostcall);
 /* option_icount.c */

@@ -139,6 +139,9 @@ const struct option option_table[] = {
      "wait for gdb on tcp::PORT (this host), tcp:HOST:PORT, unix:PATH or stdio; the machine stops "
      "when it connects", option_gdb, S},
     {"s", NULL, "same as -gdb tcp::1234", option_gdb, S},
+    {"symbols", "FILE",
+     "names of addresses for the monitor and logs: an ELF file, a System.map or a copy of "
+     "/proc/kallsyms; may be given again", option_symbols, S},
     {"d", "ITEM[,ITEM...]", "log these items; help lists them", option_log_items, S},
     {"D", "FILE", "write the log to FILE instead of standard error; %d is the process id",
      option_log_file, S},

@@ -65,6 +65,8 @@ struct options {
     const char *kernel, *initrd, *append;
     const char *log_file, *pid_file;
     const char *gdb; /* address, or NULL */
+    const char *symbols[8]; /* files */
+    unsigned symbol_count;
     const char *hostcalls[HOSTCALL_MAX], *mem_export;
     unsigned hostcall_count;
     bool hostcall_tools; /* the floppy with programs for DOS */

@@ -8,6 +8,7 @@
  */
 #include "client.h"
 #include "console.h"
+#include "debug.h"
 #include "gdb.h"
 #include "guestrun.h"
 #include "setup.h"
@@ -87,9 +88,24 @@ static int check_eof(struct tool *t)
     return -1;
 }
 
+static void tell_notices(struct tool *t)
+{
+    char *text;
+    while ((text = debug_next_notice(t))) {
+        for (struct client *c = t->clients; c; c = c->next)
+            if (c->monitor && !c->dying)
+                monitor_notice(c->monitor, text);
+        for (struct console *c = t->consoles; c; c = c->next)
+            if (c->monitor && (c->monitor_focus || !c->serial))
+                monitor_notice(c->monitor, text);
+        free(text);
+    }
+}
+
 static int loop_idle(void *ctx)
 {
     struct tool *t = ctx;
+    tell_notices(t);
     clients_service(t);
     int eof_ms = check_eof(t), guest_ms = guest_run_idle(t);
     return eof_ms < 0 || (guest_ms >= 0 && guest_ms < eof_ms) ? guest_ms : eof_ms;
@@ -230,6 +246,7 @@ static void tool_free(struct tool *t)
         console_free(c);
     }
     clients_free(t);
+    debug_free(t);
     tool_forget_drives(t);
     guest_run_free(t);
     terminal_restore();

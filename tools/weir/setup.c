@@ -5,6 +5,8 @@
 #include "console.h"
 #include "guestrun.h"
 
+#include <weir/inspect.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -247,6 +249,9 @@ static bool equip(struct tool *t)
     struct options *o = &t->options;
     weir_on_machine_event(t->vm, on_event, t);
     weir_set_reset_exits(t->vm, o->no_reboot);
+    for (unsigned k = 0; k < o->symbol_count; k++)
+        if (!checked(t, "-symbols", weir_symbols_load(t->vm, o->symbols[k], 0)))
+            return false;
     if (!setup_log(t, o->log_items) || !setup_translator(t) || !setup_parts(t) ||
         !guest_run_setup(t))
         return false;

@@ -56,6 +56,10 @@ struct tool {
     pthread_mutex_t event_lock;
     struct machine_event events[64];
     unsigned event_count;
+    char *notices[64]; /* debug.h; under event_lock too */
+    unsigned notice_count;
+    struct debug_point *points;
+    unsigned point_count;
     bool stdio_used, stdio_signals;
     unsigned mouse_buttons;
     char error_text[512];     /* of the last failed save_screen or save_memory */
