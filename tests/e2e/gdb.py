@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: MIT
+"""The gdb stub with a real gdb: modes, breakpoints, watchpoints, steps, DOS, Linux; both engines.
+Arguments: names of tests."""
+import os
+import re
+import sys
+import time
+from gdbtest import GDB, Gdb, Target, write_symbols
+from weirtest import Failure, WEIR, dos_images, guests, main
+
+ENGINES = ('interp', 'jit')
+BOOT = os.path.join(os.environ.get('WEIR_BOOT', 'build/tests/guest'), 'modes')
+
+
+def symbols():
+    import subprocess
+    text = subprocess.run(['nm', BOOT + '.elf'], check=True, capture_output=True, text=True).stdout
+    return {line.split()[2]: int(line.split()[0], 16) for line in text.splitlines()}
+
+
+def check(value, wanted, what):
+    if value != wanted:
+        raise Failure(f'{what}: {value!r}, not {wanted!r}')
+
+
+def boot_sector(engine, *more):
+    return Target('-accel', engine, '-m', '16', '-fda', BOOT + '.img', '-boot', 'a', *more)
+
+
+# ---- modes ----
+
+def follow_modes(engine):
+    """Without a file: gdb has the architecture of the mode it attached in, and that of a later
+    mode after `unset tdesc filename`."""
+    at = symbols()
+    with boot_sector(engine, '-S') as vm, Gdb() as gdb:
+        vm.attach(gdb)
+        gdb.expect('show architecture', 'currently "i8086"')
+        check(gdb.value('$pc'), 0xfffffff0, 'pc at reset')
+        gdb.expect('x/i $pc', r'=> 0xfffffff0:\s+ljmp +\$0xf000,\$0xe05b')
+        gdb.command(f'tbreak *{at["real_start"]:#x}')
+        gdb.expect('continue', r'0x0*7c00 in')
+        gdb.expect('x/i $pc', r'cli')
+        check(gdb.value('$eip - $cs_base'), 0x7c00 - gdb.value('$cs') * 16, 'IP')
+        for _ in range(6):
+            gdb.command('stepi')
+        check((gdb.value('$ss'), gdb.value('$ss_base'), gdb.value('$sp')), (0x700, 0x7000, 0xc00),
+              'stack')
+        gdb.expect('x/i $pc', r'call')
+        gdb.command('stepi')
+        check(gdb.value('$pc'), at['real_call'], 'pc in the call')
+        check(gdb.value('*(unsigned short *)($ss_base + $sp)'), at['real_call'] - 0x17,
+              'return address')
+        gdb.command(f'tbreak *{at["enter_protected"]:#x}')
+        gdb.command('continue')
+        check(gdb.value('$bx'), 0x1234, 'bx')
+        gdb.expect('p $cr0', r'PE')
+        gdb.command('stepi')
+        check(gdb.value('$pc'), at['protected_start'], 'pc in protected mode')
+        gdb.command('unset tdesc filename')
+        gdb.expect('show architecture', 'currently "i386"')
+        gdb.expect('x/i $pc', r'mov +\$0x10,%eax')
+        gdb.command(f'tbreak *{at["enter_long"]:#x}')
+        gdb.command('continue')
+        gdb.command('stepi')
+        check(gdb.value('$pc'), at['long_start'], 'pc in long mode')
+        gdb.expect('p $efer', r'LME.*LMA')
+        gdb.command('unset tdesc filename')
+        gdb.expect('show architecture', 'currently "i386:x86-64"')
+        gdb.command(f'tbreak *{at["outer"]:#x}')
+        gdb.command('continue')
+        check(gdb.value('$r15'), 0x123456789abcdef0, 'r15')
+        check(gdb.value('$xmm5.v2_int64[0]'), 0x123456789abcdef0, 'xmm5')
+        gdb.expect('info registers rip', f'0x0*{at["outer"]:x}')
+        gdb.command('set $r15 = 5')
+        gdb.command('set $xmm5.v2_int64[1] = 7')
+        gdb.command('stepi')
+        check((gdb.value('$r15'), gdb.value('$xmm5.v2_int64[1]')), (5, 7), 'set registers')
+        gdb.command('kill')
+        vm.wait(10)
+
+
+def step_into_modes(engine):
+    """With a 64-bit file gdb keeps its x86-64 view from reset on; every single step from real
+    mode to long mode arrives where the code says."""
+    at = symbols()
+    with boot_sector(engine, '-S') as vm, Gdb(BOOT + '.elf') as gdb:
+        vm.attach(gdb)
+        gdb.expect('show architecture', 'currently "i386:x86-64"')
+        gdb.command('break real_start')
+        gdb.expect('continue', r'Breakpoint 1, .*real_start')
+        places = []
+        while gdb.value('$pc') != at['long_start'] and len(places) < 60:
+            places.append(gdb.value('$pc'))
+            if gdb.value('*(unsigned char *)$pc') == 0xf3:  # rep stosd
+                gdb.command(f'tbreak *{places[-1] + 2:#x}')
+                gdb.command('continue')
+            else:
+                gdb.command('stepi')
+        check(gdb.value('$pc'), at['long_start'], 'end of the steps')
+        for name in ('real_start', 'real_call', 'enter_protected', 'protected_start', 'enter_long'):
+            if at[name] not in places:
+                raise Failure(f'no step was at {name}: {[hex(p) for p in places]}')
+        check(places, sorted(set(places), key=places.index), 'no place twice')
+        check(len(places), 48, 'number of steps')
+
+
+# ---- 64-bit code ----
+
+def breakpoints(engine):
+    at = symbols()
+    with boot_sector(engine, '-S') as vm, Gdb(BOOT + '.elf') as gdb:
+        vm.attach(gdb)
+        gdb.command('break inner')
+        gdb.expect('continue', r'Breakpoint 1, .*inner')
+        gdb.expect('bt', r'#0 .*inner.*\n#1 .* in middle .*\n#2 .* in outer .*\n#3 .* in long_start')
+        check(gdb.value('*(unsigned char *)$pc'), 0xff, 'the byte under the breakpoint')
+        gdb.expect('finish', r'Run till exit')
+        check(gdb.value('$pc'), at['middle'] + 9, 'pc after finish')
+        before = gdb.value('*(int *)&counter')
+        for _ in range(3):
+            gdb.command('continue')
+        check(gdb.value('*(int *)&counter'), before + 2, 'rounds')
+        gdb.command('delete')
+        gdb.command('watch *(int *)&counter')
+        found = gdb.expect('continue', r'Hardware watchpoint \d+.*\n\nOld value = (\d+)\nNew value = (\d+)')
+        check(int(found.group(2)), int(found.group(1)) + 1, 'watched value')
+        check(gdb.value('$pc'), at['counted'], 'pc after the write')
+        gdb.command('delete')
+        gdb.command('rwatch *(int *)&counter')
+        gdb.expect('continue', r'Hardware read watchpoint')
+        gdb.command('delete')
+        gdb.command('hbreak outer')
+        gdb.expect('continue', r'Breakpoint \d+, .*outer')
+        gdb.command(f'break middle if *(int *)&counter == {before + 100}')
+        gdb.command('delete 4')
+        gdb.expect('info breakpoints', 'middle')
+        gdb.command('delete')
+        gdb.command(f'break middle if *(int *)&counter == {before + 20}')
+        gdb.expect('continue', r'Breakpoint \d+, .*middle')
+        check(gdb.value('*(int *)&counter'), before + 20, 'condition')
+        gdb.command('delete')
+        for place in range(0x8000, 0x8000 + 100 * 16, 16):  # more than any CPU has
+            gdb.command(f'hbreak *{place:#x}')
+        gdb.command('hbreak counted')
+        gdb.expect('continue', r'Breakpoint \d+, .*counted')
+        gdb.command('delete')
+        gdb.command('set *(int *)&counter = 1000000')
+        gdb.expect('monitor info status', 'paused')
+        gdb.expect('reverse-stepi', 'does not support')
+        gdb.expect('maint packet bs', 'reverse execution is not supported')
+        gdb.expect('info threads', r'\* 1 +Thread 1 "CPU#0"')
+        gdb.expect('maint packet Qqemu.PhyMemMode:1', '"OK"')
+        check(gdb.value('*(unsigned short *)0x7dfe'), 0xaa55, 'physical memory')
+        gdb.command('detach')
+        first = int(vm.hmp('xp/1dw 0x7cfe').split()[-1])
+        time.sleep(0.2)
+        second = int(vm.hmp('xp/1dw 0x7cfe').split()[-1])
+        if not 1000000 < first < second:
+            raise Failure(f'the guest does not run on: {first}, {second}')
+        vm.attach(gdb)  # a second time, in long mode
+        gdb.expect('stepi', '')
+        gdb.send('continue')
+        time.sleep(0.3)
+        gdb.interrupt()
+        text = gdb.wait(20)
+        if 'SIGINT' not in text:
+            raise Failure(f'no SIGINT: {text!r}')
+        vm.hmp('cont')  # behind gdb's back
+        gdb.expect('p $pc', '0x7c')
+        gdb.send('continue')
+        time.sleep(0.2)
+        vm.hmp('stop')
+        if 'SIGINT' not in gdb.wait(20):
+            raise Failure('gdb was not told of the stop')
+
+
+def non_stop():
+    at = symbols()
+    with boot_sector('jit', '-S') as vm, Gdb(BOOT + '.elf') as gdb:
+        gdb.command('set non-stop on')
+        vm.attach(gdb)
+        gdb.command('break inner')
+        gdb.expect('continue', r'Breakpoint 1, .*inner')
+        check(gdb.value('$pc'), at['inner'], 'pc')
+        gdb.command('delete')
+        gdb.command('continue &')
+        time.sleep(0.3)
+        gdb.send('interrupt')
+        time.sleep(0.5)
+        gdb.wait(10)
+        gdb.expect('info threads', r'CPU#0')
+
+
+def standard_streams():
+    """gdb starts weir itself."""
+    with Gdb() as gdb:
+        gdb.command(f'target remote | exec {WEIR} -gdb stdio -S -display none -m 16')
+        check(gdb.value('$pc'), 0xfffffff0, 'pc at reset')
+        gdb.command('stepi')
+        check(gdb.value('$pc'), 0xfe05b, 'pc after a step')
+        gdb.expect('kill', '')
+
+
+# ---- systems ----
+
+def dos():
+    """FreeDOS: the breakpoint is where the interrupt vector of DOS calls points."""
+    images = [image for image in dos_images() if 'freedos' in os.path.basename(image)]
+    if not images:
+        print('skipped: no FreeDOS image')
+        return
+    for engine in ENGINES:
+        with Target('-accel', engine, '-m', '16', '-fda', images[0], '-boot', 'a', '-snapshot',
+                    '-display', 'none', console=False) as vm, Gdb() as gdb:
+            vm.expect_screen(r'A:\\>|time is|date is', 60)
+            vm.attach(gdb)
+            gdb.command('set architecture i8086')
+            offset, segment = gdb.value('*(unsigned short *)0x84'), gdb.value('*(unsigned short *)0x86')
+            place = segment * 16 + offset
+            gdb.command(f'break *{place:#x}')
+            gdb.send('continue')
+            time.sleep(0.5)
+            vm.press('ver\n')
+            text = gdb.wait(30)
+            if 'Breakpoint 1' not in text:
+                raise Failure(f'no stop at INT 21h: {text}')
+            check(gdb.value('$pc'), place, 'pc')
+            check(gdb.value('$cs'), segment, 'cs')
+            before = gdb.value('$pc')
+            gdb.command('stepi')
+            if gdb.value('$pc') == before:
+                raise Failure('a step did nothing')
+            gdb.expect('info registers', r'cs_base')
+            gdb.command('delete')
+            gdb.command('detach')
+            vm.expect_screen(r'(?i)freedos|freecom|version', 30)
+
+
+def linux(arch, kernel_machine):
+    folder = os.path.join(guests(arch), arch)
+    name = 'x86_64' if arch == 'amd64' else 'i686'
+    for engine in ENGINES if arch == 'amd64' else ('jit',):
+        with Target('-accel', engine, '-m', '512', '-no-reboot', '-kernel', f'{folder}/vmlinuz',
+                    '-initrd', f'{folder}/initrd', '-append', 'console=ttyS0 nokaslr') as vm:
+            vm.expect(rf'init reached after .*Linux .* {name}', 300)
+            vm.expect('guest# ', 20)
+            vm.type("echo 0 >/proc/sys/kernel/kptr_restrict; grep -E "
+                    "' [tT] (do_sys_openat2|vfs_read|ksys_read|do_filp_open|__fput|schedule|"
+                    "[a-z0-9_]*sys_uname|[a-z0-9_]*sys_newuname)$' /proc/kallsyms; grep -E "
+                    "' [dDbB] jiffies$| jiffies_64$' /proc/kallsyms; echo listed\n")
+            vm.expect(r'\nlisted', 60)
+            found = dict((line[1], int(line[0], 16)) for line in re.findall(
+                r'\n([0-9a-f]{8,16}) [a-zA-Z] (\w+)', vm.text))
+            if 'do_sys_openat2' not in found:
+                raise Failure(f'no symbols: {found}')
+            elf = os.path.join(vm.folder.name, 'kernel.elf')
+            write_symbols(elf, found, kernel_machine)
+            with Gdb(elf) as gdb:
+                vm.attach(gdb)
+                gdb.command('break do_sys_openat2')
+                gdb.send('continue')
+                time.sleep(0.5)
+                vm.type('cat /proc/version\n')
+                if 'Breakpoint 1' not in gdb.wait(60):
+                    raise Failure('no stop at do_sys_openat2')
+                check(gdb.value('$pc'), found['do_sys_openat2'], 'pc')
+                gdb.expect('bt', r'#0 .*do_sys_openat2.*\n#1 .*')
+                gdb.expect('x/i $pc', r'=> .*do_sys_openat2')
+                gdb.command('delete')
+                # Every tick writes it.
+                tick = found.get('jiffies_64', found.get('jiffies'))
+                gdb.command(f'watch *(unsigned *){tick:#x}')
+                stop = gdb.expect('continue', r'Hardware watchpoint .*\n\nOld value = (\d+)\n'
+                                              r'New value = (\d+)', 60)
+                if int(stop.group(2)) <= int(stop.group(1)):
+                    raise Failure(f'jiffies: {stop.group(0)}')
+                gdb.command('delete')
+                for _ in range(20):
+                    gdb.command('stepi')
+                gdb.command('detach')
+            vm.expect('Linux version', 60)
+            vm.type('echo still $((6*7)) here\n')
+            vm.expect('still 42 here', 60)
+
+
+def amd64():
+    linux('amd64', 62)
+
+
+def i386():
+    linux('i386', 3)
+
+
+def follow_modes_interp():
+    follow_modes('interp')
+
+
+def follow_modes_jit():
+    follow_modes('jit')
+
+
+def step_into_modes_interp():
+    step_into_modes('interp')
+
+
+def step_into_modes_jit():
+    step_into_modes('jit')
+
+
+def breakpoints_interp():
+    breakpoints('interp')
+
+
+def breakpoints_jit():
+    breakpoints('jit')
+
+
+if not GDB:
+    print('skipped: there is no gdb')
+    sys.exit(77)
+main(*[globals()[name] for name in sys.argv[1:]])
