@@ -235,10 +235,8 @@ static enum weir_stop finish(struct vcpu *c, const struct insn *i, const struct 
 static enum event_verdict before(struct vcpu *c, struct block *k, uint64_t linear)
 {
     bool answered = c->ev.answered && c->ev.answered_rip == c->rip, seen = false;
-    if (!k->watched)
-        return VERDICT_NONE;
     c->ev.answered = false;
-    if (answered)
+    if (!k->watched || answered)
         return VERDICT_NONE;
     struct block_start start = {.linear = linear,
                                 .gpa = k->gpa,

@@ -260,6 +260,8 @@ void introspect_changed(struct vcpu *c)
     pthread_mutex_unlock(&ix->lock);
     uint32_t armed = armed_kinds(ix), changed = armed ^ c->ev.armed;
     c->ev.armed = armed;
+    if (c->rip != c->ev.answered_rip) /* it was executed since, when nobody looked */
+        c->ev.answered = false;
     if (pages) {
         watch_build(ix);
         c->ev.watching_linear = ix->linear.count;

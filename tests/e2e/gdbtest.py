@@ -35,21 +35,34 @@ class Gdb:
         self.process.kill()
         self.process.wait()
 
+    def wait_for(self, pattern, seconds):
+        """Output that comes by itself."""
+        deadline = time.monotonic() + seconds * SLOW
+        while not re.search(pattern, self.text):
+            self.receive(deadline)
+        time.sleep(0.2)
+        while select.select([self.process.stdout], [], [], 0)[0]:
+            self.receive(deadline)
+        self.text = ''
+
     def wait(self, seconds):
         """Output up to the next prompt."""
         deadline = time.monotonic() + seconds * SLOW
         while not self.text.endswith('(gdb) '):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise Failure(f'gdb gave no prompt in {seconds * SLOW:.0f} s: {self.text[-500:]!r}')
-            if select.select([self.process.stdout], [], [], min(left, 1))[0]:
-                data = os.read(self.process.stdout.fileno(), 65536)
-                if not data:
-                    raise Failure(f'gdb ended: {self.text[-500:]!r}')
-                self.text += data.decode('utf-8', 'replace')
-                self.log += data.decode('utf-8', 'replace')
+            self.receive(deadline)
         text, self.text = self.text[:-6], ''
         return text
+
+    def receive(self, deadline):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Failure(f'gdb gave no prompt in time: {self.text[-500:]!r}')
+        if select.select([self.process.stdout], [], [], min(left, 1))[0]:
+            data = os.read(self.process.stdout.fileno(), 65536)
+            if not data:
+                raise Failure(f'gdb ended: {self.text[-500:]!r}')
+            self.text += data.decode('utf-8', 'replace')
+            self.log += data.decode('utf-8', 'replace')
 
     def send(self, line):
         self.log += line + '\n'

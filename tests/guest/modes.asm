@@ -46,7 +46,7 @@ protected_start:
         mov dword [PDPT], PD | 3
         mov dword [PD], 0x83
         mov eax, cr4
-        or eax, 0x20
+        or eax, 0x220 ; PAE, OSFXSR
         mov cr4, eax
         mov eax, PML4
         mov cr3, eax

@@ -142,8 +142,10 @@ static bool parse_argument(struct command_call *c, const char *shape, const char
 {
     char kind = *shape;
     struct argument *a = &c->args[at];
-    struct expr_env env = {
-        .reg = register_of_tool, .name = symbol_of_tool, .ctx = c->tool, .path_follows = shape[1] == 'F'};
+    struct expr_env env = {.reg = register_of_tool,
+                           .name = symbol_of_tool,
+                           .ctx = c->tool,
+                           .path_follows = shape[1] == 'F'};
     struct format defaults = format_defaults_of('x', 4);
     const char *error = NULL;
     *s = skip_blanks(*s);

@@ -64,7 +64,7 @@ struct options {
     struct chardev *chardevs;
     const char *kernel, *initrd, *append;
     const char *log_file, *pid_file;
-    const char *gdb; /* address, or NULL */
+    const char *gdb;        /* address, or NULL */
     const char *symbols[8]; /* files */
     unsigned symbol_count;
     const char *hostcalls[HOSTCALL_MAX], *mem_export;
