@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from weirtest import Failure, Machine, ROOT, SLOW, dos_images, main
+from weirtest import Failure, Machine, ROOT, SLOW, dos_images, guests, main
 
 PROGRAMS = os.environ.get('WEIR_DOS_PROGRAMS', os.path.join(ROOT, 'build', 'tests', 'hostdrv'))
 PROMPT = r'[A-Z]:\\[^\n]*>\s*$'
@@ -66,7 +66,7 @@ class Dos:
         write(self.read_only, 'read.me', 'text')
         for program in glob.glob(os.path.join(PROGRAMS, '*.com')):
             shutil.copy(program, self.share)
-        self.vm = Machine('-m', '64', '-accel', accel, '-fda', image, '-snapshot', '-boot', 'a',
+        self.vm = Machine('-m', '128', '-accel', accel, '-fda', image, '-snapshot', '-boot', 'a',
                           '-hostcall', f'fs=on,tools=on,share=work,path={self.share}',
                           '-hostcall', f'share=readonly,path={self.read_only},ro')
         self.drive = None
@@ -153,6 +153,21 @@ class Dos:
         self.vm.expect_screen(self.drive[0] + r':\\>\s*$', 10)
 
 
+def old_dos(dos):
+    """The tables of DOS 3.3: a program that brings its own (tests/hostdrv/old.asm)."""
+    letter = 'e' if 'LASTDRIVE' in dos.type('b:hostdrv f:') else 'f'
+    if letter == 'e':
+        dos.type('b:hostdrv e:')
+    dos.type(f'copy {letter}:old.com a:')
+    check('is unloaded' in dos.type('b:hostdrv /u'), 'unload')
+    text = dos.type('old', r'checks[\s\S]*' + PROMPT)
+    match = re.search(r'(\d+) checks, 0 failed', text)
+    check(match, text)
+    dos.type('del a:old.com')
+    check(os.listdir(dos.share) and not find(dos.share, 'dir33'), 'what is left on the host')
+    return int(match.group(1))
+
+
 def messages(dos):
     """Without shares of that name, on letters that are drives, with nonsense."""
     check('no such share' in dos.type('b:hostdrv e:=nothing'), 'a share that is not there')
@@ -171,6 +186,11 @@ def commands(dos):
     write(share, 'some.txt', 'some text\r\n')
     write(share, 'sub/inside.txt', 'inside')
     write(share, 'A long name.html', 'x' * 9)
+    write(share, '.profile', 'hidden')
+    write(share, 'full/one.txt', '1')
+    write(share, 'full/Another one with a long name', '2')
+    with open(os.path.join(share, 'sparse.img'), 'wb') as f:
+        f.truncate(3 << 30)
     for name in ('1', '2', '3'):
         write(share, f'file{name}.old', name)
         write(share, f'gone{name}.tmp', name)
@@ -178,6 +198,7 @@ def commands(dos):
     dos.run('dir>dir.out', 'dir *.txt>txt.out', 'dir s???.*>any.out', 'dir sub>sub.out',
             'copy a:\\kernel.sys kernel.sys>copy.out', 'copy noise.bin a:\\noise.bin>>copy.out',
             'copy a:\\noise.bin noise2.bin>>copy.out', 'copy /b some.txt+some.txt two.txt>>copy.out',
+            'dir sparse.img>sparse.out', 'dir /ah>hidden.out', 'echo y|del full\\*.*>nul',
             'ren *.old *.new', 'del *.tmp', 'md newdir', 'cd newdir', 'cd>cd.txt', 'md deeper',
             'rd deeper', 'cd ..', 'md newdir2', 'rd newdir2', 'type some.txt>type.out',
             'echo one>log.txt', 'echo two>>log.txt', 'echo three>>log.txt', 'vol>vol.out',
@@ -188,6 +209,12 @@ def commands(dos):
     check(re.search(r'SOME\s+TXT', read(share, 'txt.out').decode('cp437').upper()), 'DIR *.TXT')
     check('NOISE' not in read(share, 'any.out').decode('cp437').upper(), 'DIR S???.*')
     check(re.search(r'INSIDE\s+TXT', read(share, 'sub.out').decode('cp437').upper()), 'DIR SUB')
+    check(re.search(r'SPARSE\s+IMG\s+2[,.]?147[,.]?483[,.]?647', read(share, 'sparse.out').decode(
+        'cp437').upper()), 'a file that is too large')
+    os.remove(os.path.join(share, 'sparse.img'))
+    check('PROFILE' not in listing, 'hidden files are not listed')
+    check(re.search(r'PROF', read(share, 'hidden.out').decode('cp437').upper()), 'DIR /AH')
+    same(os.listdir(share + '/full'), [], 'DEL *.*')
     same(read(share, 'kernel.sys'), kernel, 'KERNEL.SYS')
     same(read(share, 'noise2.bin'), noise, 'what was copied there and back')
     same(read(share, 'two.txt'), b'some text\r\n' * 2, 'what was joined')
@@ -305,15 +332,33 @@ def everything(image, accel):
     with Dos(image, accel) as dos:
         start = time.monotonic()
         messages(dos)
+        checks = old_dos(dos)
         dos.install()
         commands(dos)
-        checks = programs(dos)
+        checks += programs(dos)
         checks += long_names(dos)
         checks += vanishing(dos)
         used = tools(dos)
         unloading(dos)
         print(f'  {os.path.basename(image)}, {accel}: {checks} checks in DOS, {used} of its '
               f'programs ({time.monotonic() - start:.0f} s)', flush=True)
+
+
+def loadlin():
+    """A large program of others, LOADLIN, is run from the drive, reads a kernel of megabytes from
+    it, and starts Linux."""
+    folder = guests('loadlin', 'i386')
+    with Dos(found()[-1]) as dos:
+        for name, path in (('loadlin.exe', 'loadlin.exe'), ('vmlinuz', 'i386/vmlinuz'),
+                           ('initrd', 'i386/initrd')):
+            shutil.copy(os.path.join(folder, path), os.path.join(dos.share, name))
+        write(dos.share, 'linux.bat',
+              'loadlin vmlinuz initrd=initrd console=ttyS0 weir.run=poweroff\r\n')
+        dos.install()
+        dos.vm.press('linux\n')
+        dos.vm.expect(r'Linux version \d', 60)
+        dos.vm.expect('init reached', 120)
+        dos.vm.expect('Power down', 60)
 
 
 def found():
