@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * step_log.c - see step_log.h. A hidden step without end (introspect.h) per vCPU; interrupts are let
- * in, -dfilter chooses the instructions.
+ * step_log.c - see step_log.h. A hidden step without end (introspect.h); interrupts are let in,
+ * -dfilter chooses the instructions.
  */
 #include "debug/step_log.h"
 

@@ -24,7 +24,7 @@ def check(value, wanted, what):
 
 
 def boot_sector(engine, *more):
-    return Target('-accel', engine, '-m', '16', '-fda', BOOT + '.img', '-boot', 'a', *more)
+    return Target('-accel', engine, '-m', '16', '-fda', BOOT + '.img', '-boot', 'a', '-snapshot', *more)
 
 
 # ---- modes ----
@@ -267,12 +267,14 @@ def linux(arch, kernel_machine):
                 gdb.expect('bt', r'#0 .*do_sys_openat2.*\n#1 .*')
                 gdb.expect('x/i $pc', r'=> .*do_sys_openat2')
                 gdb.command('delete')
-                # Every tick writes it.
                 tick = found.get('jiffies_64', found.get('jiffies'))
-                gdb.command(f'watch *(unsigned *){tick:#x}')
+                if tick:
+                    gdb.command(f'watch *(unsigned *){tick:#x}')
+                else:  # what the function will push
+                    gdb.command('watch -location *(unsigned *)($sp - 4)')
                 stop = gdb.expect('continue', r'Hardware watchpoint .*\n\nOld value = (\d+)\n'
                                               r'New value = (\d+)', 60)
-                if int(stop.group(2)) <= int(stop.group(1)):
+                if tick and int(stop.group(2)) <= int(stop.group(1)):
                     raise Failure(f'jiffies: {stop.group(0)}')
                 gdb.command('delete')
                 for _ in range(20):

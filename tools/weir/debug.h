@@ -17,7 +17,7 @@ struct debug_point {
     bool physical;
     uint8_t access; /* WEIR_READ, WEIR_WRITE */
     uint64_t address, length;
-    uint64_t handle;
+    uint64_t handle, hits; /* hits: atomic */
     struct debug_point *next;
 };
 

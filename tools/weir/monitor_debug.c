@@ -80,10 +80,16 @@ char *debug_next_notice(struct tool *t)
 
 /* ---- handlers, in the vCPU's thread ---- */
 
+static void count_hit(struct debug_point *p)
+{
+    __atomic_add_fetch(&p->hits, 1, __ATOMIC_RELAXED);
+}
+
 static unsigned on_breakpoint(void *ctx, weir_vcpu *cpu, struct weir_breakpoint_event *event)
 {
     struct debug_point *p = ctx;
     char text[256];
+    count_hit(p);
     debug_insn_text(cpu, event->head.pc, text, sizeof(text));
     debug_notice(p->tool, "breakpoint %u at %s\n", p->number, text);
     return WEIR_PAUSE;
@@ -93,6 +99,7 @@ static unsigned on_access(void *ctx, weir_vcpu *cpu, struct weir_memory_event *e
 {
     struct debug_point *p = ctx;
     char text[256];
+    count_hit(p);
     debug_insn_text(cpu, event->head.pc, text, sizeof(text));
     debug_notice(p->tool, "watch %u: %s of %u bytes at 0x%llx by %s\n", p->number,
                  event->write ? "write" : "read", event->size,
@@ -122,6 +129,8 @@ static unsigned on_trace(void *ctx, weir_vcpu *cpu, const struct weir_memory_eve
     const struct weir_event *head = access    ? &access->head
                                     : execute ? &execute->head
                                               : &step->head;
+    if (!step)
+        count_hit(p);
     debug_insn_text(cpu, step ? step->from : head->pc, text, sizeof(text));
     if (access)
         log_line(p->tool, "trace %u: %s of %u bytes at 0x%llx by %s\n", p->number,
@@ -190,15 +199,11 @@ void debug_free(struct tool *t)
 void debug_info_breakpoints(struct command_call *c)
 {
     static const char *const kinds[] = {"break", "watch", "trace page"};
-    struct weir_event_info info;
     if (!c->tool->points)
         text_printf(c->out, "no breakpoints, watches or traces\n");
     for (const struct debug_point *p = c->tool->points; p; p = p->next) {
         char place[120];
-        uint64_t hits = 0;
-        for (unsigned i = 0; weir_event_list(c->tool->vm, i, &info) >= 0; i++)
-            if (info.handle == p->handle)
-                hits = info.hits;
+        uint64_t hits = __atomic_load_n(&p->hits, __ATOMIC_RELAXED);
         place_text(c->tool->vm, p->address, place, sizeof(place));
         text_printf(c->out, "%u: %s 0x%llx%s", p->number, kinds[p->kind],
                     (unsigned long long)p->address, place);
