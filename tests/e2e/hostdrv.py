@@ -320,6 +320,8 @@ def vanishing(dos):
 def unloading(dos):
     check('is the current drive' in dos.type('b:hostdrv /u'), 'current drive')
     dos.type('a:')
+    dos.type(f'b:hostdrv /u >{dos.drive}busy.out'.lower())
+    check(b'has open files' in read(dos.share, 'busy.out'), 'unload with an open file')
     check('is unloaded' in dos.type('b:hostdrv /u'), 'unload')
     text = dos.type(f'dir {dos.drive}'.lower())
     check(not re.search(r'(?i)some\s+txt', text), text)

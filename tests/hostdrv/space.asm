@@ -3,6 +3,11 @@
 ; by the first letter of the command line, refuses. Argument: letter of a read-only drive.
 %include "dostest.inc"
 
+%macro DOS_2F 1
+        mov     ax, %1
+        int     0x2f
+%endmacro
+
 main:
 ; ---- free space: numbers that 32-bit arithmetic holds
         mov     dl, 0
@@ -42,6 +47,24 @@ main:
         mov     bx, 99
         DOS     0x5f02
         ERR     0x12, "last redirection"
+; ---- what Windows is told when it starts: memory of which each virtual machine has its own copy
+        xor     bx, bx
+        mov     es, bx
+        xor     cx, cx
+        xor     dx, dx
+        mov     di, 0x030a
+        DOS_2F  0x1605
+        EQ      cx, 0, "Windows may start"
+        EQ      [es:bx], 3, "version of the answer"
+        les     bx, [es:bx + 0x0e]
+        cmp     word [es:bx + 4], 256
+        jae     .instance
+        EQ      [es:bx + 4], 256, "bytes of the instance data"
+.instance:
+        les     bx, [es:bx]
+        EQ      [es:bx], "WE", "the block is in it"
+        push    ds
+        pop     es
 ; ---- a read-only share
         mov     al, [0x82]
         mov     [read_only], al
