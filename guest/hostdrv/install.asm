@@ -568,6 +568,12 @@ status: cmp     byte [resident], 0
         call    decimal
         mov     dx, m_status
         call    print
+        mov     dx, m_size - 1
+.zero:  inc     dx
+        mov     di, dx
+        cmp     byte [di], '0'
+        je      .zero
+        call    print
         mov     al, 0
 .drive: call    is_ours
         jc      .next
@@ -641,7 +647,7 @@ decimal:
 
 m_dos:      db "HOSTDRV needs DOS 3.1 or later.", 13, 10, "$"
 m_no_host:  db "HOSTDRV: no host to call. It runs under Weir started with", 13, 10
-            db "  weir -hostcall fs=on,share=NAME,path=FOLDER ...", 13, 10, "$"
+            db "  weir -hostcall share=NAME,path=FOLDER ...", 13, 10, "$"
 m_no_ring:  db "HOSTDRV: host calls are not allowed here (-hostcall ring=...).", 13, 10, "$"
 m_no_files: db "HOSTDRV: files are switched off (-hostcall fs=on).", 13, 10, "$"
 m_no_mux:   db "HOSTDRV: no free number of INT 2Fh.", 13, 10, "$"
@@ -663,7 +669,7 @@ m_hooked:   db "HOSTDRV cannot be unloaded: another program was loaded on top of
 m_busy:     db "?: has open files; HOSTDRV stays.", 13, 10, "$"
 m_current:  db "?: is the current drive; HOSTDRV stays.", 13, 10, "$"
 m_unloaded: db "HOSTDRV is unloaded.", 13, 10, "$"
-m_status:   db "HOSTDRV ", VERSION, " is resident in "
+m_status:   db "HOSTDRV ", VERSION, " is resident in $"
 m_size:     db "00000 bytes.", 13, 10, "$"
 m_usage:    db "HOSTDRV ", VERSION, ": folders of Weir's host as drives.", 13, 10, 13, 10
             db "  HOSTDRV               the first share as the first free drive", 13, 10

@@ -67,7 +67,7 @@ class Dos:
         for program in glob.glob(os.path.join(PROGRAMS, '*.com')):
             shutil.copy(program, self.share)
         self.vm = Machine('-m', '128', '-accel', accel, '-fda', image, '-snapshot', '-boot', 'a',
-                          '-hostcall', f'fs=on,tools=on,share=work,path={self.share}',
+                          '-hostcall', f'tools=on,share=work,path={self.share}',
                           '-hostcall', f'share=readonly,path={self.read_only},ro')
         self.drive = None
         self.number = 0
