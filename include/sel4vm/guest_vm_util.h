@@ -13,7 +13,8 @@ static inline seL4_CPtr vm_get_vcpu_tcb(vm_vcpu_t *vcpu)
 /* seL4_CapNull if there is no such vCPU. */
 static inline seL4_CPtr vm_get_vcpu(vm_t *vm, int vcpu_id)
 {
-    bool known = vcpu_id >= 0 && (unsigned)vcpu_id < vm->num_vcpus;
+    bool known =
+        vcpu_id >= 0 && vcpu_id < CONFIG_MAX_NUM_NODES && (unsigned)vcpu_id < vm->num_vcpus;
     return known ? vm->vcpus[vcpu_id]->vcpu.cptr : seL4_CapNull;
 }
 

@@ -13,7 +13,7 @@ extern "C" {
 /* The machine under a VM and its vCPU, for everything else of libweir. */
 weir *weir_sel4vm_machine(vm_t *vm);
 weir_vcpu *weir_sel4vm_vcpu(vm_vcpu_t *vcpu);
-/* vm_init with a configuration of one's own: accel, cpu, ram_bytes (the highest address at which RAM
+/* vm_init with a configuration of one's own: accel, cpu, ram_bytes (how far up RAM
  * can be registered), log. */
 int weir_sel4vm_init(vm_t *vm, const struct weir_config *config, const char *name);
 /* Frees what vm_init and the other calls took. */

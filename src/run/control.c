@@ -367,6 +367,7 @@ static bool unclaimed(struct weir *vm, int reason, uint64_t address, uint64_t *v
         return false;
     if (!write && vm->answer_next < vm->answer_count) {
         *value = vm->answers[vm->answer_next++];
+        context_leave(c); /* a repeated string instruction: the next element asks anew */
         return true;
     }
     if (c->exit.pending || (!write && vm->answer_count == ARRAY_SIZE(vm->answers))) {

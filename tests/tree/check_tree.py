@@ -18,7 +18,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ORDER = ['base', 'mem', 'cpu', 'jit', 'dev', 'backend', 'board', 'run', 'introspect', 'hostcall',
-         'vmi', 'debug', 'snapshot', 'api']
+         'vmi', 'debug', 'snapshot', 'api', 'sel4vm']
 # A chip may use the interface of the host side's data: block and character devices.
 ALLOWED = {('dev', 'backend/block.h'), ('dev', 'backend/char.h')}
 # What each may not use although it stands below it in the list.
@@ -61,6 +61,8 @@ def layering():
                 fail(path, number, f'include "{name}" is not relative to src/')
             elif ORDER.index(target) > ORDER.index(layer):
                 fail(path, number, f'{layer} includes "{name}", which stands above it')
+            elif layer == 'sel4vm' != target:
+                fail(path, number, f'sel4vm uses include/weir only, not "{name}"')
             elif (layer, target) in NEVER:
                 fail(path, number, f'{layer} must not know {target}')
     for path in files('tools', '.c', '.h'):

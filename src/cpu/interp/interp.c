@@ -67,6 +67,7 @@ enum weir_stop interp_settle(struct vcpu *c, const struct insn *i, enum weir_sto
     case STOP_REPEAT:
         rewind_rip(c, i);
         c->rflags_rest |= FLAG_RF; /* no instruction breakpoint in the middle of it */
+        c->exit.insn_bytes = 0;    /* rip is not behind it */
         return STOP_REPEAT;
     case STOP_RETRY:
         rewind_rip(c, i);
