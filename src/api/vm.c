@@ -247,6 +247,7 @@ void weir_destroy(weir *vm)
     if (vm->has_locks) {
         if (vm->keys.timer.clock)
             weir_timer_cancel(&vm->keys.timer);
+        step_log_end(vm, vm->step_log);
         vmi_free(vm);
         devices_free(vm);
         board_free(vm);

@@ -32,12 +32,15 @@ static void insn_text(const struct step_log *s, weir_vcpu *cpu, uint64_t pc, cha
 static size_t add_changes(struct step_log *s, weir_vcpu *cpu, char *line, size_t at,
                           size_t bytes)
 {
+    const char *space = "  ";
     for (unsigned i = 0; i < 16; i++) {
         uint64_t value = weir_reg_get_u64(cpu, (enum weir_reg)(WEIR_RAX + i));
-        if (value != s->gpr[i] && at < bytes)
-            at += (size_t)snprintf(line + at, bytes - at, " %s=%llx",
+        if (value != s->gpr[i] && at < bytes) {
+            at += (size_t)snprintf(line + at, bytes - at, "%s%s=%llx", space,
                                    weir_reg_name((enum weir_reg)(WEIR_RAX + i)),
                                    (unsigned long long)value);
+            space = " ";
+        }
         s->gpr[i] = value;
     }
     return at < bytes ? at : bytes - 1;
@@ -54,7 +57,6 @@ static unsigned on_step(void *ctx, weir_vcpu *cpu, struct weir_step_event *event
                               (unsigned long long)event->from, code);
         if (event->faulted)
             at += (size_t)snprintf(line + at, sizeof(line) - at, "  [fault %u]", event->vector);
-        at += (size_t)snprintf(line + at, sizeof(line) - at, " ");
         at = add_changes(s, cpu, line, at, sizeof(line) - 1);
         line[at++] = '\n';
         log_write(s->log, WEIR_LOG_STEP, line, at);

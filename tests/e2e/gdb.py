@@ -173,6 +173,12 @@ def breakpoints(engine):
         vm.hmp('stop')
         if 'SIGINT' not in gdb.wait(20):
             raise Failure('gdb was not told of the stop')
+        gdb.send('continue')
+        time.sleep(0.2)
+        vm.hmp('quit')
+        if 'exited normally' not in gdb.wait(20):
+            raise Failure('gdb was not told of the end')
+        vm.wait(10)
 
 
 def non_stop():
