@@ -155,7 +155,9 @@ static enum weir_stop execute(struct vcpu *c, const struct insn alone[2],
     enum weir_stop stop = alone[0].exec(c, alone);
     ev->inside = false;
     if (ev->undo) {
-        memcpy(c->gpr, b->gpr, sizeof(b->gpr));
+        for (unsigned n = 0; n < 16; n++)
+            if (!(c->dirty[WEIR_RAX / 64] >> (WEIR_RAX + n) & 1)) /* but what a handler set */
+                c->gpr[n] = b->gpr[n];
         c->flags = b->flags;
         c->rip = b->rip + alone[0].length;
         c->fault = ev->undo_fault;
@@ -291,6 +293,8 @@ static enum weir_stop step(struct vcpu *c, bool *anew)
     }
     blocks_unpatch(c);
     bool replaced = c->ev.replace_bytes, ok = true;
+    if (replaced)
+        c->ev.answered = false;
     if (replaced)
         ok = take_replacement(c, alone, bytes);
     else

@@ -1,0 +1,959 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * events_test.c - every kind of event, every response, steps, breakpoints, views and page traces,
+ * on a machine of RAM and a CPU that runs events.asm. Routines run often enough to be translated;
+ * most checks are on counts per call of a routine.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <weir/inspect.h>
+#include <weir/machine.h>
+#include <weir/memory.h>
+
+enum routine {
+    START,
+    DATA_ACCESS,
+    OPS,
+    STRING,
+    CROSSING,
+    BRANCHY,
+    CALLEE,
+    RMW,
+    FAULTS,
+    TARGET,
+    TARGET_AT,
+    TARGET_NEXT,
+    TARGET_LEAF,
+    SYSCALLS,
+    X87,
+    PATCH,
+    PATCH_INSN,
+    LAST_VECTOR,
+    ROUTINES
+};
+#define BASE   0x10000
+#define DATA   0x200000ull
+#define OTHER  0x300000ull
+#define CALLS  50u
+#define TABLES 0x100000
+
+static const char *image_path, *engine;
+static weir *vm;
+static weir_vcpu *cpu;
+static uint64_t routine[ROUTINES];
+static uint8_t image[0x4000];
+static size_t bytes;
+
+static int setup(void **state)
+{
+    struct weir_config config;
+    FILE *f = fopen(image_path, "rb");
+    bytes = f ? fread(image, 1, sizeof(image), f) : 0;
+    if (f)
+        fclose(f);
+    memcpy(routine, image, sizeof(routine));
+    weir_config_init(&config, sizeof(config));
+    config.machine = "none";
+    config.cpu = "max";
+    config.accel = engine;
+    config.ram_bytes = 16 << 20;
+    if (!bytes || weir_create(&config, &vm) < 0)
+        return -1;
+    cpu = weir_get_vcpu(vm, 0);
+    weir_mem_write(vm, BASE, image, bytes);
+    return weir_boot_flat(vm, 64, routine[START], 0x80000, TABLES);
+}
+
+static int teardown(void **state)
+{
+    weir_destroy(vm);
+    return 0;
+}
+
+static uint64_t memory(uint64_t gpa, unsigned size)
+{
+    uint64_t v = 0;
+    weir_mem_read(vm, gpa, &v, size);
+    return v;
+}
+
+static void boot(enum routine r, uint64_t calls)
+{
+    weir_mem_write(vm, BASE, image, bytes); /* the TSS is busy now, for one */
+    weir_boot_flat(vm, 64, routine[START], 0x80000, TABLES);
+    for (uint64_t at = TABLES; at < TABLES + 0x6000; at += 8) /* for all, not the supervisor */
+        if (memory(at, 8) & 1)
+            weir_mem_write(vm, at, &(uint64_t){memory(at, 8) | 4}, 8);
+    weir_reg_set_u64(cpu, WEIR_RDI, routine[r]);
+    weir_reg_set_u64(cpu, WEIR_RSI, calls);
+}
+
+static enum weir_exit_reason go(void)
+{
+    struct weir_exit e;
+    assert_int_equal(weir_run(cpu, 0, &e), 0);
+    return e.reason;
+}
+
+static void run(enum routine r, uint64_t calls)
+{
+    boot(r, calls);
+    assert_int_equal(go(), WEIR_EXIT_HALT);
+}
+
+/* ---- memory ---- */
+
+struct tally {
+    uint64_t reads, writes, read_bytes, written_bytes;
+    uint64_t last_rip, last_value, first_rax;
+    unsigned response;
+    uint64_t supply;
+};
+
+static unsigned tally_memory(void *ctx, weir_vcpu *c, struct weir_memory_event *e)
+{
+    struct tally *t = ctx;
+    if (e->write) {
+        t->writes++;
+        t->written_bytes += e->size;
+        t->last_value = 0;
+        memcpy(&t->last_value, e->data, e->size < 8 ? e->size : 8);
+    } else {
+        t->reads++;
+        t->read_bytes += e->size;
+    }
+    t->last_rip = e->head.rip;
+    assert_true(c == cpu);
+    assert_int_equal(e->head.rip, weir_reg_get_u64(c, WEIR_RIP));
+    if (t->response & WEIR_SUPPLY)
+        memcpy(e->data, &t->supply, e->size < 8 ? e->size : 8);
+    return t->response;
+}
+
+static void memory_is_told(void **state)
+{
+    struct tally t = {0};
+    for (int physical = 0; physical < 2; physical++) {
+        struct weir_filter f = {.first = DATA, .last = DATA + 15, .physical = physical};
+        uint64_t handle;
+        memset(&t, 0, sizeof(t));
+        assert_int_equal(weir_on_memory(vm, &f, tally_memory, &t, &handle), 0);
+        run(DATA_ACCESS, CALLS);
+        assert_int_equal(t.writes, 3 * CALLS);
+        assert_int_equal(t.reads, 2 * CALLS);
+        assert_int_equal(t.written_bytes, 13 * CALLS);
+        assert_int_equal(t.read_bytes, 24 * CALLS);
+        assert_int_equal(memory(DATA, 8), 0x1122334455667788);
+        assert_int_equal(memory(OTHER, 8), 0x1122334455667788);
+        assert_int_equal(weir_event_remove(vm, handle), 0);
+        assert_int_equal(weir_event_remove(vm, handle), -WEIR_ENOENT);
+        run(DATA_ACCESS, CALLS);
+        assert_int_equal(t.writes, 3 * CALLS);
+    }
+}
+
+static void memory_by_bytes_and_access(void **state)
+{
+    struct tally t = {0}, r = {0};
+    struct weir_filter byte = {.first = DATA + 15, .last = DATA + 15};
+    struct weir_filter reads = {.first = DATA, .last = DATA + 4095, .access = WEIR_READ};
+    struct weir_filter elsewhere = {
+        .first = DATA, .last = DATA + 4095, .by = WEIR_BY_CR3, .cr3 = 0x123000};
+    weir_on_memory(vm, &byte, tally_memory, &t, NULL);
+    weir_on_memory(vm, &reads, tally_memory, &r, NULL);
+    struct tally none = {0};
+    weir_on_memory(vm, &elsewhere, tally_memory, &none, NULL);
+    run(DATA_ACCESS, CALLS);
+    assert_int_equal(t.writes, CALLS);
+    assert_int_equal(t.reads, CALLS); /* MOVDQU has that byte too */
+    assert_int_equal(r.reads, 2 * CALLS);
+    assert_int_equal(r.writes, 0);
+    assert_int_equal(none.reads + none.writes, 0);
+}
+
+static void memory_supply(void **state)
+{
+    struct tally t = {.response = WEIR_SUPPLY, .supply = 0x4242};
+    struct weir_filter f = {.first = DATA, .last = DATA + 7, .access = WEIR_READ};
+    weir_on_memory(vm, &f, tally_memory, &t, NULL);
+    run(DATA_ACCESS, CALLS);
+    assert_int_equal(memory(OTHER, 8), 0x4242);
+    assert_int_equal(memory(DATA, 8), 0x1122334455667788);
+}
+
+static void memory_supply_write(void **state)
+{
+    struct tally t = {.response = WEIR_SUPPLY, .supply = 0x77};
+    struct weir_filter f = {.first = DATA, .last = DATA + 7, .access = WEIR_WRITE};
+    weir_on_memory(vm, &f, tally_memory, &t, NULL);
+    run(DATA_ACCESS, CALLS);
+    assert_int_equal(memory(OTHER, 8), 0x77);
+}
+
+static void memory_no_write(void **state)
+{
+    struct tally t = {.response = WEIR_NO_WRITE};
+    struct weir_filter f = {.first = DATA, .last = DATA + 4095, .access = WEIR_WRITE};
+    weir_on_memory(vm, &f, tally_memory, &t, NULL);
+    run(DATA_ACCESS, CALLS);
+    assert_int_equal(memory(DATA, 8), 0);
+    assert_int_equal(memory(DATA + 8, 8), 0);
+    run(X87, CALLS);
+    assert_int_equal(memory(DATA, 8), 0);
+    run(RMW, CALLS);
+    assert_int_equal(memory(DATA, 8), 0);
+}
+
+static void memory_string(void **state)
+{
+    struct tally t = {0};
+    struct weir_filter f = {.first = DATA, .last = DATA + 4095};
+    weir_on_memory(vm, &f, tally_memory, &t, NULL);
+    run(STRING, CALLS);
+    assert_int_equal(t.writes, 3 * CALLS);
+    assert_int_equal(t.written_bytes, 12 * CALLS);
+    assert_int_equal(memory(DATA - 4, 8), 0x0102030401020304);
+    assert_int_equal(memory(DATA + 4, 8), 0x0102030401020304);
+}
+
+static void memory_crossing(void **state)
+{
+    struct tally t = {0}, both = {0};
+    struct weir_filter f = {.first = DATA, .last = DATA + 4095};
+    struct weir_filter g = {.first = DATA - 4096, .last = DATA + 4095};
+    weir_on_memory(vm, &f, tally_memory, &t, NULL);
+    weir_on_memory(vm, &g, tally_memory, &both, NULL);
+    run(CROSSING, CALLS);
+    assert_int_equal(t.writes, CALLS);
+    assert_int_equal(t.written_bytes, 5 * CALLS);
+    assert_int_equal(t.last_value, 0x1122334455);
+    assert_int_equal(both.writes, 2 * CALLS);
+    assert_int_equal(both.written_bytes, 8 * CALLS);
+    assert_int_equal(both.read_bytes, 8 * CALLS);
+    assert_int_equal(memory(DATA - 3, 8), 0x1122334455667788);
+}
+
+static void memory_rmw(void **state)
+{
+    struct tally t = {0};
+    struct weir_filter f = {.first = DATA, .last = DATA + 4095};
+    weir_on_memory(vm, &f, tally_memory, &t, NULL);
+    run(RMW, CALLS);
+    assert_int_equal(t.reads, 4 * CALLS);
+    assert_int_equal(t.writes, 4 * CALLS);
+    assert_int_equal(memory(DATA, 4), 5 * CALLS);
+    assert_int_equal(memory(DATA + 4, 4), CALLS);
+    assert_int_equal(memory(DATA + 8, 4), 5 + 9);
+}
+
+/* A write that is refused has not happened, and neither has anything else of its instruction. The
+ * fault's handler goes on behind it. */
+static unsigned deny(void *ctx, weir_vcpu *c, struct weir_memory_event *e)
+{
+    struct tally *t = ctx;
+    uint8_t lock;
+    t->writes++;
+    weir_mem_read(vm, e->head.rip, &lock, 1);
+    weir_reg_set_u64(c, WEIR_R15, e->head.rip + (lock == 0xf0 ? 9 : 7)); /* XADD, XCHG */
+    e->head.answer.fault.vector = 13;
+    e->head.answer.fault.error = 0;
+    return WEIR_DENY;
+}
+
+static void memory_deny(void **state)
+{
+    struct tally t = {0};
+    struct weir_filter f = {.first = DATA + 8, .last = DATA + 8, .access = WEIR_WRITE};
+    weir_on_memory(vm, &f, deny, &t, NULL);
+    run(RMW, CALLS);
+    assert_int_equal(t.writes, 2 * CALLS);
+    assert_int_equal(memory(routine[LAST_VECTOR], 4), 13);
+    assert_int_equal(memory(routine[LAST_VECTOR] + 4, 4), 2 * CALLS);
+    assert_int_equal(memory(DATA + 8, 8), 0);
+    assert_int_equal(weir_reg_get_u64(cpu, WEIR_RCX), 9);
+    assert_int_equal(weir_reg_get_u64(cpu, WEIR_RAX), 5);
+}
+
+static unsigned deny_by_skip(void *ctx, weir_vcpu *c, struct weir_memory_event *e)
+{
+    struct tally *t = ctx;
+    t->writes++;
+    return WEIR_SKIP;
+}
+
+static void memory_skip(void **state)
+{
+    struct tally t = {0};
+    struct weir_filter f = {.first = DATA + 8, .last = DATA + 8, .access = WEIR_WRITE};
+    weir_on_memory(vm, &f, deny_by_skip, &t, NULL);
+    run(RMW, CALLS);
+    assert_int_equal(t.writes, 2 * CALLS); /* XCHG and XADD */
+    assert_int_equal(memory(DATA + 8, 8), 0);
+    assert_int_equal(weir_reg_get_u64(cpu, WEIR_RCX), 9);
+    assert_int_equal(weir_reg_get_u64(cpu, WEIR_RAX), 5);
+}
+
+static void memory_stack_of_deliveries(void **state)
+{
+    struct tally t = {0};
+    struct weir_filter f = {
+        .first = 0x7f000, .last = 0x7ffff, .access = WEIR_WRITE, .by = WEIR_BY_NUMBER};
+    f.by = 0;
+    weir_on_memory(vm, &f, tally_memory, &t, NULL);
+    run(FAULTS, 20);
+    assert_true(t.writes > 20 * (3 * 1));
+    assert_int_equal(memory(routine[LAST_VECTOR] + 4, 4), 60);
+}
+
+static void page_walks(void **state)
+{
+    struct tally t = {0};
+    struct weir_filter f = {.first = 0x100000,
+                            .last = 0x105fff,
+                            .physical = true,
+                            .walks = true,
+                            .access = WEIR_READ};
+    t.response = 0;
+    weir_on_memory(vm, &f, tally_memory, &t, NULL);
+    boot(DATA_ACCESS, 1);
+    struct weir_exit e;
+    weir_run(cpu, 0, &e);
+    assert_true(t.reads >= 4);
+}
+
+/* ---- operations ---- */
+
+static uint64_t counts[WEIR_EV_COUNT];
+static unsigned answers[WEIR_EV_COUNT];
+
+#define X(name, NAME, what)                                                                    \
+    static unsigned count_##name(void *ctx, weir_vcpu *c, struct weir_##name##_event *e)       \
+    {                                                                                          \
+        assert_int_equal(e->head.kind, WEIR_EV_##NAME);                                        \
+        assert_int_equal(e->head.rip, weir_reg_get_u64(c, WEIR_RIP));                          \
+        counts[WEIR_EV_##NAME]++;                                                              \
+        return answers[WEIR_EV_##NAME];                                                        \
+    }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+WEIR_EVENT_KINDS(X)
+#pragma GCC diagnostic pop
+#undef X
+
+static void operations(void **state)
+{
+    memset(counts, 0, sizeof(counts));
+    memset(answers, 0, sizeof(answers));
+    weir_on_cpuid(vm, NULL, count_cpuid, NULL, NULL);
+    weir_on_rdtsc(vm, NULL, count_rdtsc, NULL, NULL);
+    struct weir_filter aux = {
+        .by = WEIR_BY_NUMBER, .number_first = 0xc0000103, .number_last = 0xc0000103};
+    struct weir_filter routine_only = {
+        .by = WEIR_BY_PC, .pc_first = routine[OPS], .pc_last = routine[STRING]};
+    weir_on_msr(vm, &aux, count_msr, NULL, NULL);
+    weir_on_io(vm, NULL, count_io, NULL, NULL);
+    weir_on_table(vm, &routine_only, count_table, NULL, NULL);
+    weir_on_control(vm, NULL, count_control, NULL, NULL);
+    weir_on_cr3(vm, NULL, count_cr3, NULL, NULL);
+    weir_on_invlpg(vm, NULL, count_invlpg, NULL, NULL);
+    run(OPS, CALLS);
+    assert_int_equal(counts[WEIR_EV_CPUID], CALLS);
+    assert_int_equal(counts[WEIR_EV_RDTSC], CALLS);
+    assert_int_equal(counts[WEIR_EV_MSR], 2 * CALLS);
+    assert_int_equal(counts[WEIR_EV_IO], 2 * CALLS);
+    assert_int_equal(counts[WEIR_EV_TABLE], 2 * CALLS);
+    assert_int_equal(counts[WEIR_EV_CONTROL], 2 * CALLS + 1); /* one in START */
+    assert_int_equal(counts[WEIR_EV_CR3], 0);                 /* the same one */
+    assert_int_equal(counts[WEIR_EV_INVLPG], CALLS);
+}
+
+static unsigned fake_cpuid(void *ctx, weir_vcpu *c, struct weir_cpuid_event *e)
+{
+    e->value[2] = 0xabcd;
+    return WEIR_SUPPLY;
+}
+static unsigned fake_rdtsc(void *ctx, weir_vcpu *c, struct weir_rdtsc_event *e)
+{
+    e->value = 0x777;
+    return WEIR_SUPPLY;
+}
+static unsigned fake_msr(void *ctx, weir_vcpu *c, struct weir_msr_event *e)
+{
+    e->value = 0x4321;
+    return e->write ? WEIR_NO_WRITE : WEIR_SUPPLY;
+}
+static unsigned fake_io(void *ctx, weir_vcpu *c, struct weir_io_event *e)
+{
+    e->value = 0x99;
+    return e->write ? WEIR_NO_WRITE : WEIR_SUPPLY;
+}
+
+static void operations_supplied(void **state)
+{
+    struct weir_filter aux = {
+        .by = WEIR_BY_NUMBER, .number_first = 0xc0000103, .number_last = 0xc0000103};
+    weir_on_cpuid(vm, NULL, fake_cpuid, NULL, NULL);
+    weir_on_rdtsc(vm, NULL, fake_rdtsc, NULL, NULL);
+    weir_on_msr(vm, &aux, fake_msr, NULL, NULL);
+    weir_on_io(vm, NULL, fake_io, NULL, NULL);
+    weir_set_unclaimed_exits(vm, true); /* nobody may ask for the port */
+    run(OPS, CALLS);
+    assert_int_equal(memory(OTHER + 8, 4), 0xabcd);
+    assert_int_equal(memory(OTHER + 16, 4), 0x777);
+    assert_int_equal(memory(OTHER + 24, 4), 0x4321);
+    assert_int_equal(memory(OTHER + 32, 1), 0x99);
+    assert_int_equal(weir_reg_get_u64(cpu, WEIR_TSC_AUX), 0);
+}
+
+static unsigned see_interrupt(void *ctx, weir_vcpu *c, struct weir_interrupt_event *e)
+{
+    uint64_t *seen = ctx;
+    seen[e->vector]++;
+    if (e->vector == 14)
+        assert_int_equal(e->address, 0x7fff00000000);
+    assert_int_equal(e->head.rip, weir_reg_get_u64(c, WEIR_RIP));
+    return WEIR_CONTINUE;
+}
+
+static void interrupts(void **state)
+{
+    uint64_t seen[256] = {0}, break3[256] = {0};
+    struct weir_filter f = {.by = WEIR_BY_NUMBER, .number_first = 3, .number_last = 3};
+    weir_on_interrupt(vm, NULL, see_interrupt, seen, NULL);
+    weir_on_interrupt(vm, &f, see_interrupt, break3, NULL);
+    run(FAULTS, CALLS);
+    assert_int_equal(seen[3], CALLS);
+    assert_int_equal(seen[6], CALLS);
+    assert_int_equal(seen[14], CALLS);
+    assert_int_equal(break3[3], CALLS);
+    assert_int_equal(break3[6], 0);
+    assert_int_equal(memory(routine[LAST_VECTOR] + 4, 4), 3 * CALLS);
+}
+
+static unsigned swap_fault(void *ctx, weir_vcpu *c, struct weir_interrupt_event *e)
+{
+    if (e->vector == 6) {
+        e->head.answer.fault.vector = 13;
+        e->head.answer.fault.has_error = true;
+        return WEIR_DENY;
+    }
+    return e->vector == 3 ? WEIR_SKIP : WEIR_CONTINUE;
+}
+
+static void interrupts_answered(void **state)
+{
+    uint64_t seen = 0;
+    weir_on_interrupt(vm, NULL, swap_fault, &seen, NULL);
+    run(FAULTS, CALLS);
+    assert_int_equal(memory(routine[LAST_VECTOR] + 4, 4), 2 * CALLS); /* INT3 was skipped */
+}
+
+struct calls {
+    uint64_t entries, returns, first[6];
+    uint64_t last_result, last_number;
+};
+static unsigned see_syscall(void *ctx, weir_vcpu *c, struct weir_syscall_event *e)
+{
+    struct calls *k = ctx;
+    k->entries++;
+    if (e->number == 39)
+        memcpy(k->first, e->argument, sizeof(k->first));
+    assert_int_equal(e->head.cpl, 3);
+    return WEIR_CONTINUE;
+}
+static unsigned see_sysret(void *ctx, weir_vcpu *c, struct weir_sysret_event *e)
+{
+    struct calls *k = ctx;
+    k->returns++;
+    k->last_result = e->result;
+    k->last_number = e->number;
+    assert_int_equal(e->argument[0], 1);
+    return WEIR_CONTINUE;
+}
+
+static void system_calls(void **state)
+{
+    struct calls k = {0}, only = {0};
+    struct weir_filter f = {
+        .by = WEIR_BY_NUMBER | WEIR_BY_CPL, .number_first = 60, .number_last = 60, .cpls = 8};
+    weir_on_syscall(vm, NULL, see_syscall, &k, NULL);
+    weir_on_sysret(vm, NULL, see_sysret, &k, NULL);
+    weir_on_syscall(vm, &f, see_syscall, &only, NULL);
+    run(SYSCALLS, CALLS);
+    assert_int_equal(k.entries, 2 * CALLS);
+    assert_int_equal(k.returns, 2 * CALLS);
+    assert_int_equal(only.entries, CALLS);
+    assert_int_equal(k.last_result, 1060);
+    assert_int_equal(k.last_number, 60);
+    for (unsigned n = 0; n < 6; n++)
+        assert_int_equal(k.first[n], n + 1);
+    assert_int_equal(memory(OTHER + 40, 8), 1039);
+}
+
+/* ---- steps ---- */
+
+static void steps_are_all(void **state)
+{
+    memset(counts, 0, sizeof(counts));
+    memset(answers, 0, sizeof(answers));
+    struct weir_filter f = {.by = WEIR_BY_CPL, .cpls = 1};
+    struct weir_filter user = {.by = WEIR_BY_CPL, .cpls = 8};
+    uint64_t all, half;
+    weir_set_counting(vm, true);
+    uint64_t before = weir_instructions(cpu);
+    weir_on_step(vm, NULL, count_step, NULL, &all);
+    run(BRANCHY, CALLS);
+    assert_int_equal(counts[WEIR_EV_STEP], weir_instructions(cpu) - before);
+    weir_event_remove(vm, all);
+    counts[WEIR_EV_STEP] = 0;
+    weir_on_step(vm, &user, count_step, NULL, &half);
+    run(SYSCALLS, CALLS);
+    uint64_t in_user = counts[WEIR_EV_STEP];
+    weir_event_remove(vm, half);
+    counts[WEIR_EV_STEP] = 0;
+    weir_on_step(vm, &f, count_step, NULL, &half);
+    run(SYSCALLS, CALLS);
+    /* CPL is that behind the instruction: IRET, 7 x MOV, MOV, MOV, and each SYSRET */
+    assert_int_equal(in_user, 12 * CALLS);
+    assert_true(counts[WEIR_EV_STEP] > 8 * CALLS);
+}
+
+struct steps {
+    uint64_t calls, last;
+    uint64_t pc[64];
+};
+static unsigned see_step(void *ctx, weir_vcpu *c, struct weir_step_event *e)
+{
+    struct steps *s = ctx;
+    if (s->calls < 64)
+        s->pc[s->calls] = e->head.pc;
+    s->calls++;
+    s->last += e->last;
+    return WEIR_CONTINUE;
+}
+
+static unsigned stop_here(void *ctx, weir_vcpu *c, struct weir_breakpoint_event *e)
+{
+    ++*(uint64_t *)ctx;
+    return WEIR_STOP | WEIR_REMOVE;
+}
+
+/* Runs to the start of a routine. */
+static void run_to(enum routine r, enum routine place, uint64_t calls)
+{
+    struct weir_filter f = {.first = routine[place]};
+    uint64_t hits = 0;
+    weir_on_breakpoint(vm, &f, stop_here, &hits, NULL);
+    boot(r, calls);
+    assert_int_equal(go(), WEIR_EXIT_STOPPED);
+    assert_int_equal(hits, 1);
+    assert_int_equal(weir_reg_get_u64(cpu, WEIR_RIP), routine[place]);
+}
+
+static void step_counts(void **state)
+{
+    struct steps s = {0};
+    struct weir_step how = {.count = 3, .flags = WEIR_STEP_STOP};
+    run_to(BRANCHY, BRANCHY, CALLS);
+    weir_step(cpu, &how, see_step, &s, NULL);
+    assert_int_equal(go(), WEIR_EXIT_STOPPED);
+    assert_int_equal(s.calls, 3);
+    assert_int_equal(s.last, 1);
+    assert_int_equal(weir_reg_get_u64(cpu, WEIR_RIP), routine[BRANCHY] + 9);
+    assert_int_equal(go(), WEIR_EXIT_HALT);
+    assert_int_equal(s.calls, 3);
+}
+
+static void step_until_return_branches(void **state)
+{
+    struct steps s = {0};
+    struct weir_step until = {.until = routine[TARGET_NEXT],
+                              .flags = WEIR_STEP_UNTIL | WEIR_STEP_STOP};
+    run_to(TARGET, TARGET, CALLS);
+    weir_step(cpu, &until, see_step, &s, NULL);
+    assert_int_equal(go(), WEIR_EXIT_STOPPED);
+    assert_int_equal(s.calls, 2);
+    assert_int_equal(weir_reg_get_u64(cpu, WEIR_RIP), routine[TARGET_NEXT]);
+
+    struct weir_step back = {.flags = WEIR_STEP_RETURN | WEIR_STEP_STOP | WEIR_STEP_END_ONLY};
+    memset(&s, 0, sizeof(s));
+    run_to(CALLEE, CALLEE, CALLS);
+    uint64_t rsp = weir_reg_get_u64(cpu, WEIR_RSP);
+    weir_step(cpu, &back, see_step, &s, NULL);
+    assert_int_equal(go(), WEIR_EXIT_STOPPED);
+    assert_int_equal(s.calls, 1);
+    assert_int_equal(weir_reg_get_u64(cpu, WEIR_RSP), rsp + 8);
+
+    struct weir_step branches = {.flags = WEIR_STEP_BRANCHES | WEIR_STEP_STOP, .count = 2};
+    memset(&s, 0, sizeof(s));
+    run_to(BRANCHY, BRANCHY, CALLS);
+    weir_step(cpu, &branches, see_step, &s, NULL);
+    assert_int_equal(go(), WEIR_EXIT_STOPPED);
+    assert_int_equal(s.calls, 2);
+    assert_int_equal(s.pc[0], routine[BRANCHY] + 5);
+    assert_int_equal(s.pc[1], routine[BRANCHY] + 5);
+}
+
+static void step_over_handlers(void **state)
+{
+    struct steps into = {0}, over = {0};
+    struct weir_step how = {.flags = WEIR_STEP_RETURN | WEIR_STEP_STOP};
+    run_to(FAULTS, FAULTS, 2);
+    weir_step(cpu, &how, see_step, &into, NULL);
+    assert_int_equal(go(), WEIR_EXIT_STOPPED);
+    how.flags |= WEIR_STEP_OVER;
+    run_to(FAULTS, FAULTS, 2);
+    weir_step(cpu, &how, see_step, &over, NULL);
+    assert_int_equal(go(), WEIR_EXIT_STOPPED);
+    assert_int_equal(over.calls, 8); /* 3 x MOV, UD2, MOV, load, INT3, RET */
+    assert_int_equal(into.calls, 8 + 3 * 5);
+}
+
+static void step_on_demand(void **state)
+{
+    struct steps s = {0};
+    struct weir_filter f = {.on_demand = true};
+    struct weir_filter at = {.first = routine[TARGET_AT]};
+    struct weir_filter next = {.first = routine[TARGET_LEAF]};
+    memset(counts, 0, sizeof(counts));
+    answers[WEIR_EV_BREAKPOINT] = WEIR_STEP_ON;
+    answers[WEIR_EV_EXECUTE] = WEIR_STEP_OFF;
+    weir_on_step(vm, &f, see_step, &s, NULL);
+    weir_on_breakpoint(vm, &at, count_breakpoint, NULL, NULL);
+    next.last = next.first;
+    weir_on_execute(vm, &next, count_execute, NULL, NULL);
+    run(TARGET, CALLS);
+    assert_int_equal(counts[WEIR_EV_BREAKPOINT], CALLS);
+    assert_int_equal(counts[WEIR_EV_EXECUTE], CALLS);
+    assert_int_equal(s.calls, 3 * CALLS); /* two INCs and the CALL */
+    answers[WEIR_EV_BREAKPOINT] = answers[WEIR_EV_EXECUTE] = 0;
+}
+
+/* ---- code ---- */
+
+static void execute_and_breakpoints(void **state)
+{
+    memset(counts, 0, sizeof(counts));
+    memset(answers, 0, sizeof(answers));
+    struct weir_filter range = {.first = routine[TARGET], .last = routine[PATCH] - 1};
+    struct weir_filter at = {.first = routine[TARGET_NEXT]};
+    struct weir_filter gpa = {.first = routine[TARGET_LEAF], .physical = true};
+    uint8_t byte;
+    uint64_t handle;
+    weir_on_execute(vm, &range, count_execute, NULL, &handle);
+    weir_on_breakpoint(vm, &at, count_breakpoint, NULL, NULL);
+    weir_on_breakpoint(vm, &gpa, count_breakpoint, NULL, NULL);
+    run(TARGET, CALLS);
+    assert_int_equal(counts[WEIR_EV_BREAKPOINT], 2 * CALLS);
+    assert_int_equal(counts[WEIR_EV_EXECUTE], 7 * CALLS);
+    weir_mem_read(vm, routine[TARGET_NEXT], &byte, 1);
+    assert_int_equal(byte, 0xff); /* hidden: INC as it was */
+    assert_int_equal(weir_reg_get_u64(cpu, WEIR_RAX), 12);
+    weir_event_remove(vm, handle);
+    run(TARGET, CALLS);
+    assert_int_equal(counts[WEIR_EV_EXECUTE], 7 * CALLS);
+    assert_int_equal(counts[WEIR_EV_BREAKPOINT], 4 * CALLS);
+}
+
+static unsigned replace(void *ctx, weir_vcpu *c, struct weir_execute_event *e)
+{
+    static const uint8_t add7[] = {0x83, 0xc0, 0x07};
+    memcpy(e->head.answer.insn, add7, sizeof(add7));
+    e->head.answer.insn_bytes = sizeof(add7);
+    return WEIR_REPLACE;
+}
+static unsigned skip_insn(void *ctx, weir_vcpu *c, struct weir_execute_event *e)
+{
+    return WEIR_SKIP;
+}
+static unsigned move(void *ctx, weir_vcpu *c, struct weir_execute_event *e)
+{
+    weir_reg_set_u64(c, WEIR_RAX, 1000);
+    weir_reg_set_u64(c, WEIR_RIP, e->head.rip + 3);
+    return WEIR_SET_REGISTERS;
+}
+static unsigned set_only(void *ctx, weir_vcpu *c, struct weir_execute_event *e)
+{
+    weir_reg_set_u64(c, WEIR_RAX, 1000);
+    return WEIR_SET_REGISTERS;
+}
+
+static void execute_answers(void **state)
+{
+    struct weir_filter f = {.first = routine[PATCH_INSN], .last = routine[PATCH_INSN]};
+    static weir_execute_fn *const fns[] = {replace, skip_insn, move, set_only};
+    static const unsigned expected[] = {1 + 7, 1, 1000, 1100};
+    for (unsigned n = 0; n < 4; n++) {
+        uint64_t handle;
+        weir_on_execute(vm, &f, fns[n], NULL, &handle);
+        run(PATCH, CALLS);
+        assert_int_equal(memory(OTHER, 4), expected[n]);
+        weir_event_remove(vm, handle);
+    }
+    run(PATCH, CALLS);
+    assert_int_equal(memory(OTHER, 4), 101);
+}
+
+static void blocks(void **state)
+{
+    memset(counts, 0, sizeof(counts));
+    memset(answers, 0, sizeof(answers));
+    struct weir_filter f = {.first = routine[BRANCHY], .last = routine[CALLEE] - 1};
+    uint64_t handle;
+    weir_on_block(vm, &f, count_block, NULL, &handle);
+    run(BRANCHY, CALLS);
+    assert_int_equal(counts[WEIR_EV_BLOCK], 4 * CALLS); /* start, twice the loop, RET */
+    weir_event_remove(vm, handle);
+    f.once = true;
+    counts[WEIR_EV_BLOCK] = 0;
+    weir_on_block(vm, &f, count_block, NULL, &handle);
+    run(BRANCHY, CALLS);
+    assert_int_equal(counts[WEIR_EV_BLOCK], 3);
+}
+
+/* ---- views ---- */
+
+static unsigned allow(void *ctx, weir_vcpu *c, struct weir_memory_event *e)
+{
+    ++*(uint64_t *)ctx;
+    return WEIR_EMULATE;
+}
+
+static void views(void **state)
+{
+    unsigned view;
+    uint32_t other = 5;
+    assert_int_equal(weir_view_create(vm, &view), 0);
+    /* The page of code has ADD eax, 5 in the view. */
+    assert_int_equal(weir_view_page(vm, view, routine[PATCH_INSN], WEIR_VIEW_COPY, WEIR_RWX),
+                     0);
+    uint8_t code[3];
+    weir_view_read(vm, view, routine[PATCH_INSN], code, 3);
+    assert_int_equal(code[2], 100);
+    weir_view_write(vm, view, routine[PATCH_INSN] + 2, &other, 1);
+    run(PATCH, CALLS);
+    assert_int_equal(memory(OTHER, 4), 101);
+    weir_view_switch(cpu, view);
+    assert_int_equal(weir_view_current(cpu), view);
+    run(PATCH, CALLS);
+    assert_int_equal(memory(OTHER, 4), 6);
+    weir_mem_read(vm, routine[PATCH_INSN] + 2, code, 1);
+    assert_int_equal(code[0], 100);
+    weir_view_switch(cpu, 0);
+    run(PATCH, CALLS);
+    assert_int_equal(memory(OTHER, 4), 101);
+    /* A page that becomes a copy when it is written. */
+    assert_int_equal(weir_view_destroy(vm, view), 0);
+    assert_int_equal(weir_view_create(vm, &view), 0);
+    weir_view_page(vm, view, DATA, WEIR_VIEW_ON_WRITE, WEIR_RWX);
+    weir_view_switch(cpu, view);
+    weir_mem_write(vm, DATA, &(uint64_t){0}, 8);
+    run(DATA_ACCESS, CALLS);
+    assert_int_equal(memory(DATA, 8), 0);
+    uint64_t seen;
+    weir_view_read(vm, view, DATA, &seen, 8);
+    assert_int_equal(seen, 0x1122334455667788);
+    assert_int_equal(weir_view_destroy(vm, view), -WEIR_EBUSY);
+    weir_view_switch(cpu, 0);
+    assert_int_equal(weir_view_destroy(vm, view), 0);
+}
+
+static void view_permissions(void **state)
+{
+    unsigned view;
+    uint64_t hits = 0;
+    struct weir_filter f = {.first = DATA, .last = DATA + 4095};
+    weir_view_create(vm, &view);
+    weir_view_page(vm, view, DATA, WEIR_VIEW_SAME, WEIR_READ);
+    weir_view_switch(cpu, view);
+    f.access = WEIR_WRITE;
+    weir_on_memory(vm, &f, allow, &hits, NULL);
+    run(DATA_ACCESS, CALLS);
+    assert_int_equal(hits, 3 * CALLS);
+    assert_int_equal(memory(DATA, 8), 0x1122334455667788);
+    weir_view_switch(cpu, 0);
+}
+
+static unsigned once_elsewhere(void *ctx, weir_vcpu *c, struct weir_execute_event *e)
+{
+    e->head.answer.view = *(unsigned *)ctx;
+    return WEIR_VIEW_ONCE;
+}
+
+/* A breakpoint page whose bytes differ in the view that executes; one instruction in the other. */
+static void view_once(void **state)
+{
+    unsigned view;
+    uint8_t five = 5;
+    struct weir_filter f = {.first = routine[PATCH_INSN], .last = routine[PATCH_INSN]};
+    weir_view_create(vm, &view);
+    weir_view_page(vm, view, routine[PATCH_INSN], WEIR_VIEW_COPY, WEIR_RWX);
+    weir_view_write(vm, view, routine[PATCH_INSN] + 2, &five, 1);
+    weir_on_execute(vm, &f, once_elsewhere, &view, NULL);
+    run(PATCH, CALLS);
+    assert_int_equal(memory(OTHER, 4), 6);
+    assert_int_equal(weir_view_current(cpu), 0);
+}
+
+/* ---- page traces ---- */
+
+struct trace {
+    uint64_t hits, steps, last;
+};
+static unsigned trace(void *ctx, weir_vcpu *c, const struct weir_memory_event *m,
+                      const struct weir_execute_event *x, const struct weir_step_event *s)
+{
+    struct trace *t = ctx;
+    if (s) {
+        t->steps++;
+        t->last += s->last;
+    } else {
+        t->hits++;
+        assert_true(m || x);
+    }
+    return WEIR_CONTINUE;
+}
+
+static void page_trace(void **state)
+{
+    struct trace t = {0};
+    struct weir_page_trace what = {
+        .address = DATA, .access = WEIR_READ | WEIR_WRITE, .count = 20};
+    uint64_t handle;
+    assert_int_equal(weir_trace_page(vm, &what, trace, &t, &handle), 0);
+    run(DATA_ACCESS, CALLS);
+    assert_true(t.hits > CALLS / 4);
+    assert_true(t.last == t.hits || t.last + 1 == t.hits);
+    assert_true(t.steps <= 20 * t.hits && t.steps > 20 * (t.hits - 1));
+    assert_int_equal(weir_event_remove(vm, handle), 0);
+    memset(&t, 0, sizeof(t));
+    what.count = 0; /* until it returns */
+    what.rounds = 2;
+    weir_trace_page(vm, &what, trace, &t, &handle);
+    run(DATA_ACCESS, CALLS);
+    assert_int_equal(t.hits, 2);
+    assert_int_equal(t.last, 2);
+    assert_int_equal(t.steps, 2 * 6);
+    assert_int_equal(weir_event_remove(vm, handle), -WEIR_ENOENT);
+}
+
+/* ---- inspection ---- */
+
+static void walks_and_search(void **state)
+{
+    struct weir_walk w;
+    char text[1024];
+    assert_int_equal(weir_walk(cpu, WEIR_THIS_SPACE, DATA, &w), 0);
+    assert_int_equal(w.end, WEIR_WALK_OK);
+    assert_int_equal(w.gpa, DATA);
+    assert_true(w.levels >= 3);
+    assert_string_equal(w.level[0].name, "PML4E");
+    assert_int_equal(w.level[0].gpa, 0x100000);
+    assert_true(weir_walk_text(&w, text, sizeof(text)) > 50);
+    assert_int_equal(weir_walk(cpu, WEIR_THIS_SPACE, 0x7fff00000000, &w), 0);
+    assert_int_equal(w.end, WEIR_WALK_NOT_PRESENT);
+    assert_int_equal(weir_walk(cpu, WEIR_THIS_SPACE, 0x7fff000000000000, &w), 0);
+    assert_int_equal(w.end, WEIR_WALK_NOT_CANONICAL);
+    uint64_t at = 0x150000;
+    weir_mem_write(vm, 0x201ffe, "needle", 6);
+    assert_int_equal(weir_search(vm, &at, UINT64_MAX, "needle", 6), 0);
+    assert_int_equal(at, 0x201ffe);
+    at = 0x150000;
+    assert_int_equal(weir_space_search(cpu, WEIR_THIS_SPACE, &at, 0x1000000, "needle", 6), 0);
+    assert_int_equal(at, 0x201ffe);
+    at++;
+    assert_int_equal(weir_search(vm, &at, UINT64_MAX, "needle", 6), -WEIR_ENOENT);
+    char copy[6];
+    assert_int_equal(weir_space_read(cpu, 0x100000, 0x201ffe, copy, 6), 0);
+    assert_memory_equal(copy, "needle", 6);
+}
+
+static void symbols(void **state)
+{
+    uint64_t at, size, offset;
+    char path[] = "/tmp/weir-symbols-XXXXXX";
+    int fd = mkstemp(path);
+    FILE *f = fdopen(fd, "w");
+    fprintf(f,
+            "ffffffff81000000 T _text\nffffffff81000100 t second\nffffffff81000180 D third\n");
+    fclose(f);
+    assert_int_equal(weir_symbols_load(vm, path, 0x1000), 0);
+    remove(path);
+    assert_int_equal(weir_symbol_find(vm, "second", &at, &size), 0);
+    assert_int_equal(at, 0xffffffff81001100);
+    assert_int_equal(size, 0x80);
+    assert_string_equal(weir_symbol_at(vm, at + 5, &offset), "second");
+    assert_int_equal(offset, 5);
+    assert_null(weir_symbol_at(vm, 0x1000, &offset));
+    assert_int_equal(weir_symbol_find(vm, "nobody", &at, &size), -WEIR_ENOENT);
+    assert_int_equal(weir_symbols_load(vm, "/proc/self/exe", 0), 0);
+    assert_int_equal(weir_symbol_find(vm, "main", &at, &size), 0);
+    weir_symbols_clear(vm);
+    assert_null(weir_symbol_at(vm, at, NULL));
+}
+
+static void lists(void **state)
+{
+    struct weir_event_info info;
+    uint64_t handle;
+    assert_int_equal(weir_event_list(vm, 0, &info), -WEIR_ENOENT);
+    weir_on_cpuid(vm, NULL, count_cpuid, NULL, &handle);
+    run(OPS, 3);
+    assert_int_equal(weir_event_list(vm, 0, &info), 0);
+    assert_int_equal(info.hits, 3);
+    assert_int_equal(info.handle, handle);
+    assert_int_equal(info.kind, WEIR_EV_CPUID);
+    assert_int_equal(weir_event_by_name("cpuid"), WEIR_EV_CPUID);
+    assert_string_equal(weir_event_name(WEIR_EV_CPUID, NULL), "cpuid");
+    assert_int_equal(weir_event_by_name("nothing"), -WEIR_ENOENT);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3)
+        return 2;
+    image_path = argv[1];
+    engine = argv[2];
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(memory_is_told),
+        TEST(memory_by_bytes_and_access),
+        TEST(memory_supply),
+        TEST(memory_supply_write),
+        TEST(memory_no_write),
+        TEST(memory_string),
+        TEST(memory_crossing),
+        TEST(memory_rmw),
+        TEST(memory_deny),
+        TEST(memory_skip),
+        TEST(memory_stack_of_deliveries),
+        TEST(page_walks),
+        TEST(operations),
+        TEST(operations_supplied),
+        TEST(interrupts),
+        TEST(interrupts_answered),
+        TEST(system_calls),
+        TEST(steps_are_all),
+        TEST(step_counts),
+        TEST(step_until_return_branches),
+        TEST(step_over_handlers),
+        TEST(step_on_demand),
+        TEST(execute_and_breakpoints),
+        TEST(execute_answers),
+        TEST(blocks),
+        TEST(views),
+        TEST(view_permissions),
+        TEST(view_once),
+        TEST(page_trace),
+        TEST(walks_and_search),
+        TEST(symbols),
+        TEST(lists),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
