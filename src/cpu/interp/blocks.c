@@ -5,6 +5,7 @@
  * Self-modifying code. A page from which code was taken is tagged RAM_CODE, which sends writes
  * to the slow path and that to blocks_invalidate(). Per page a bit map of 64-byte lines that
  * hold code tells at once whether a write matters: data beside code is common in small systems.
+ * Where both share a line (DOS), a bit map of bytes is made for the page.
  * The tag goes when the last block of the page does. The running block cannot be stopped at
  * once: its next instruction is patched to leave it (blocks_leave), so the fast loop pays
  * nothing for this.
@@ -29,9 +30,15 @@ struct code_page {
     uint64_t page;  /* physical */
     uint64_t lines; /* that hold code */
     struct block *blocks;
-    uint8_t *tag; /* NULL: not tagged */
+    uint8_t *tag;    /* NULL: not tagged */
+    uint64_t *bytes; /* a bit per byte that may be code; NULL: not needed so far */
     struct code_page *next;
 };
+
+static size_t arena_limit(const struct vcpu *c)
+{
+    return c->jit ? ARENA_BYTES : INTERP_BYTES;
+}
 
 /* ---- life ---- */
 
@@ -227,11 +234,27 @@ static unsigned link_index(const struct block *b, uint64_t page)
     return (b->gpa & ~0xfffull) == page ? 0 : 1;
 }
 
+static void bytes_add(uint64_t *map, unsigned offset, unsigned bytes)
+{
+    for (; bytes; offset++, bytes--)
+        map[offset >> 6] |= 1ull << (offset & 63);
+}
+
+static bool bytes_have(const uint64_t *map, unsigned offset, unsigned bytes)
+{
+    for (; bytes; offset++, bytes--)
+        if (map[offset >> 6] >> (offset & 63) & 1)
+            return true;
+    return false;
+}
+
 static void page_add(struct code_page *p, struct block *b)
 {
     unsigned offset, bytes;
     part_on_page(b, p->page, &offset, &bytes);
     p->lines |= lines_of(offset, bytes);
+    if (p->bytes)
+        bytes_add(p->bytes, offset, bytes);
     b->page_next[link_index(b, p->page)] = p->blocks;
     p->blocks = b;
 }
@@ -570,8 +593,7 @@ struct block *blocks_at(struct vcpu *c, uint64_t linear)
     bool faulted;
     if (!fetch_allowed(c, linear) || !paging_translate(c, linear, ACCESS_EXECUTE, c->cpl, &gpa))
         return NULL;
-    if (blocks->flush_wanted ||
-        blocks->used + 2 * BLOCK_MAX > (c->jit ? ARENA_BYTES : INTERP_BYTES))
+    if (blocks->flush_wanted || blocks->used + 2 * BLOCK_MAX > arena_limit(c))
         flush(c);
     struct block *b = find(c, linear, gpa, &faulted);
     if (faulted)
@@ -626,6 +648,25 @@ static void drop(struct vcpu *c, struct block *b)
     b->offset = BLOCK_DEAD;
 }
 
+/* A write to a line with code met no block: the next one is to be told faster. */
+static void map_bytes(struct block_cache *blocks, struct code_page *p, size_t limit)
+{
+    const size_t size = 4096 / 8;
+    unsigned offset, bytes;
+    if (!p->bytes) {
+        size_t at = (blocks->used + 7) & ~(size_t)7;
+        if (at + size + 2 * BLOCK_MAX > limit)
+            return;
+        p->bytes = (uint64_t *)(blocks->arena + at);
+        blocks->used = at + size;
+    }
+    memset(p->bytes, 0, size);
+    for (struct block *b = p->blocks; b; b = b->page_next[link_index(b, p->page)]) {
+        part_on_page(b, p->page, &offset, &bytes);
+        bytes_add(p->bytes, offset, bytes);
+    }
+}
+
 static void invalidate_in_page(struct vcpu *c, uint64_t gpa, unsigned length)
 {
     uint64_t page = gpa & ~0xfffull;
@@ -637,14 +678,20 @@ static void invalidate_in_page(struct vcpu *c, uint64_t gpa, unsigned length)
             clear_tag(c, page, phys->tag);
         return;
     }
-    if (!(p->lines & lines_of(first, length)))
+    if (!(p->lines & lines_of(first, length)) ||
+        (p->bytes && !bytes_have(p->bytes, first, length)))
         return;
+    bool dropped = false;
     for (struct block *b = p->blocks, *next; b; b = next) {
         next = b->page_next[link_index(b, page)];
         part_on_page(b, page, &offset, &bytes);
-        if (first < offset + bytes && offset < first + length)
+        if (first < offset + bytes && offset < first + length) {
             drop(c, b);
+            dropped = true;
+        }
     }
+    if (!dropped)
+        map_bytes(c->blocks, p, arena_limit(c));
     if (!p->blocks && p->tag) {
         clear_tag(c, page, p->tag);
         p->tag = NULL;
