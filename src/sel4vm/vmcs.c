@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmcs.c - VMCS fields as a view of the vCPU: one table of what each is. Guest fields are
- * the vCPU's registers, control fields are kept here and used when the guest is entered, data fields tell
- * of the last exit.
+ * vmcs.c - VMCS fields as a view of the vCPU: one table of what each is. Guest fields are the
+ * vCPU's registers, control fields are kept here and used when the guest is entered, data fields
+ * tell of the last exit.
  */
 #include "sel4vm/internal.h"
 

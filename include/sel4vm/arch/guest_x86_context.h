@@ -6,8 +6,8 @@
  * unknown register or field, a field that cannot be written, while the guest runs.
  *
  * A VMCS field is a live view of the vCPU. A value that the vCPU cannot take as things stand (say,
- * CR0.PG before CR0.PE) is kept in the field until it can; if it still cannot when the guest is to be
- * entered, vm_run fails with exit reason 80000021h.
+ * CR0.PG before CR0.PE) is kept in the field until it can; if it still cannot when the guest is
+ * to be entered, vm_run fails with exit reason 80000021h.
  */
 #ifndef SEL4VM_ARCH_GUEST_X86_CONTEXT_H
 #define SEL4VM_ARCH_GUEST_X86_CONTEXT_H
