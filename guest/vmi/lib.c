@@ -119,11 +119,11 @@ static void setup_idt(void)
     __asm__ volatile("lidt %0" ::"m"(t));
 }
 
-/* 16 MiB at 0 and at C0000000h; the test's page; local APIC; a second place for the ROM. */
+/* 16 MiB at 0 and at C0000000h, global as kernels map themselves; the test's page; local APIC; a second place for the ROM. */
 static void setup_paging(void)
 {
     for (u32 i = 0; i < 4096; i++)
-        low_tables[i / 1024][i % 1024] = i << 12 | PG_W | PG_P;
+        low_tables[i / 1024][i % 1024] = i << 12 | PG_G | PG_W | PG_P;
     for (u32 at = (u32)user_code; at < (u32)user_code_end; at += 4096)
         low_tables[at >> 22][at >> 12 & 1023] |= PG_U;
     low_tables[(u32)user_stack >> 22][(u32)user_stack >> 12 & 1023] |= PG_U;

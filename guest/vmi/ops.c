@@ -557,6 +557,9 @@ void bench(void)
         print_tenths(best(&ops[i], (u32)ops[i].native), empty);
         print_tenths(best(&ops[i], rom_entry(number)), loop);
         print("\n");
+        first_gdt();
+        first_idt();
+        no_ldt();
         plain_cr4();
         plain_cr0();
     }

@@ -23,10 +23,13 @@ static void put_target(const struct vmi_source *s, const uint8_t *image, uint32_
     if (!field || !relative)
         return;
     uint32_t target = at + field + 4 + (uint32_t)load_le(image + at + field, 4);
-    for (const struct vmi_exit *e = s->exits; e->offset; e++)
-        if (target == e->offset && e->row < VMI_ROWS)
-            weir_textf(out, "   ; exit_%s", vmi_calls[e->row].name);
     int row = vmi_row_at(s, target);
+    for (const struct vmi_exit *e = s->exits; e->offset; e++) {
+        if (target == e->offset && e->row < VMI_ROWS) {
+            weir_textf(out, "   ; exit_%s", vmi_calls[e->row].name);
+            return;
+        }
+    }
     if (row >= 0)
         weir_textf(out, "   ; VMI_%s+0x%x", vmi_calls[row].name, target - s->rows[row].first);
     else if (target < VMI_CODE_BYTES)
@@ -84,7 +87,25 @@ static void put_code(const struct vmi_source *s, const uint8_t *image, uint32_t 
     }
 }
 
-/* The code that an entry calls or jumps to, up to its RET. */
+/* Where code ends that begins here: at a RET that no CALL before it leads behind. */
+static uint32_t body_end(const uint8_t *image, uint32_t at)
+{
+    uint32_t furthest = at;
+    while (at < VMI_CODE_BYTES) {
+        char text[128];
+        int length =
+            weir_disassemble(image + at, VMI_CODE_BYTES - at, 32, at, true, text, sizeof(text));
+        if (length == 5 && image[at] == 0xe8)
+            furthest = at + 5 + (uint32_t)load_le(image + at + 1, 4);
+        bool is_return = length == 1 && image[at] == 0xc3;
+        at += length > 0 ? (uint32_t)length : 1;
+        if (is_return && furthest < at)
+            break;
+    }
+    return at;
+}
+
+/* What an entry calls or jumps to. */
 static void put_body(const struct vmi_source *s, const uint8_t *image, uint32_t base,
                      uint32_t first, uint32_t end, struct weir_text *out)
 {
@@ -96,17 +117,8 @@ static void put_body(const struct vmi_source *s, const uint8_t *image, uint32_t 
         if (!field || !relative)
             continue;
         uint32_t target = *p + field + 4u + (uint32_t)load_le(image + *p + field, 4);
-        uint32_t last = target;
-        while (last < VMI_CODE_BYTES) {
-            char text[128];
-            int length = weir_disassemble(image + last, VMI_CODE_BYTES - last, 32, last, true,
-                                          text, sizeof(text));
-            last += length > 0 ? (uint32_t)length : 1;
-            if (length == 1 && image[last - 1] == 0xc3)
-                break;
-        }
         weir_textf(out, "what it leads to, at ROM+0x%x:\n", target);
-        put_code(s, image, base, target, last, out);
+        put_code(s, image, base, target, body_end(image, target), out);
     }
 }
 

@@ -297,8 +297,11 @@ static enum weir_stop run_blocks(struct jit *jit)
         if (jb && came_from_code)
             connect(jit, c->rip, jb);
         came_from_code = false;
-        if (UNLIKELY(c->shadow))
+        if (UNLIKELY(c->shadow)) {
+            if (b && !jb && b->heat < HOT) /* or what follows an STI would never be hot */
+                b->heat++;
             return STOP_BOUNDARY;
+        }
         if (!jb && generation != jit->generation)
             continue; /* b is gone */
         enum weir_stop stop;
