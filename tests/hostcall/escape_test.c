@@ -334,7 +334,8 @@ static void snapshot(const struct vcpu *c, uint8_t *to)
 
 static void random_states(void **state)
 {
-    static uint8_t before[sizeof(struct vcpu)], after[sizeof(struct vcpu)], ram[0x8000];
+    _Alignas(64) static uint8_t before[sizeof(struct vcpu)], after[sizeof(struct vcpu)];
+    static uint8_t ram[0x8000];
     for (unsigned mode = 0; mode < 3; mode++) {
         unsigned bits = 16u << mode;
         struct rig r;
