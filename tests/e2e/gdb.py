@@ -156,7 +156,7 @@ def breakpoints(engine):
         first = int(vm.hmp('xp/1dw 0x7cfe').split()[-1])
         time.sleep(0.2)
         second = int(vm.hmp('xp/1dw 0x7cfe').split()[-1])
-        if not 1000000 < first < second:
+        if not 1000000 <= first < second:
             raise Failure(f'the guest does not run on: {first}, {second}')
         vm.attach(gdb)  # a second time, in long mode
         gdb.expect('stepi', '')

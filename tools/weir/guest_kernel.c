@@ -68,16 +68,14 @@ static bool is_directory(const char *path)
 /* Beside the kernel, as in an unpacked package, or where this system has them. */
 static void find_modules(struct guest_kernel *k)
 {
-    static const char *const places[] = {"%.*s/../lib/modules/%s", "%.*s/lib/modules/%s",
-                                         "%.*s/kernel/lib/modules/%s", "%.*s/modules/%s"};
+    static const char *const places[] = {"../lib/modules", "lib/modules", "kernel/lib/modules",
+                                         "modules"};
     const char *slash = strrchr(k->path, '/');
     const char *folder = slash ? k->path : ".";
     int length = slash ? (int)(slash - k->path) : 1;
     for (unsigned n = 0; n < ARRAY_SIZE(places); n++) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(k->modules, sizeof(k->modules), places[n], length, folder, k->version);
-#pragma GCC diagnostic pop
+        snprintf(k->modules, sizeof(k->modules), "%.*s/%s/%s", length, folder, places[n],
+                 k->version);
         if (is_directory(k->modules))
             return;
     }

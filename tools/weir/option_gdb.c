@@ -7,13 +7,13 @@
 
 const char *gdb_spec_check(const char *spec)
 {
-    const char *colon = strncmp(spec, "tcp:", 4) ? NULL : strchr(spec + 4, ':');
     if (!strcmp(spec, "none") || !strcmp(spec, "stdio"))
         return NULL;
     if (!strncmp(spec, "unix:", 5))
         return spec[5] && spec[5] != ',' ? NULL : "needs a path after 'unix:'";
     if (strncmp(spec, "tcp:", 4))
         return "use tcp::PORT, tcp:HOST:PORT, unix:PATH, stdio or none";
+    const char *colon = strchr(spec + 4, ':');
     return colon && colon[1] && colon[1] != ',' ? NULL : "a TCP address is HOST:PORT";
 }
 
