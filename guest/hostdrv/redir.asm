@@ -42,7 +42,8 @@ redirector:
 .presence:                      ; AL=0: is HOSTDRV here? ES:DI = its signature
         test    al, al
         jnz     .chain
-        mov     al, 0xff
+        dec     ax
+        mov     ah, [cs:mux]
         push    cs
         pop     es
         mov     di, signature

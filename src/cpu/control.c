@@ -286,6 +286,6 @@ uint64_t cpu_tsc(const struct vcpu *c)
 void tsc_write(struct vcpu *c, uint64_t value)
 {
     int64_t offset = (int64_t)(value - tsc_raw(c));
-    c->tsc_adjust += (uint64_t)(offset - c->tsc_offset);
+    c->tsc_adjust += (uint64_t)offset - (uint64_t)c->tsc_offset;
     c->tsc_offset = offset;
 }

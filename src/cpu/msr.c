@@ -268,7 +268,7 @@ static int special_write(struct vcpu *c, uint32_t msr, uint64_t value)
     case 0x3b:
         if (!cpu_has(c, ISA_TSC_ADJUST))
             return 0;
-        c->tsc_offset += (int64_t)(value - c->tsc_adjust);
+        c->tsc_offset = (int64_t)((uint64_t)c->tsc_offset + (value - c->tsc_adjust));
         c->tsc_adjust = value;
         return 1;
     case 0x8b: /* BIOS_SIGN_ID: guests clear it before CPUID puts the revision there */

@@ -19,7 +19,7 @@ weir *weir_sel4vm_machine(vm_t *vm)
 }
 weir_vcpu *weir_sel4vm_vcpu(vm_vcpu_t *vcpu)
 {
-    return state_of(vcpu) ? cpu_of(vcpu) : NULL;
+    return state_or_null(vcpu) ? cpu_of(vcpu) : NULL;
 }
 
 static int machine_new(vm_t *vm, const struct weir_config *config)

@@ -11,7 +11,7 @@ _Static_assert(sizeof(seL4_VCPUContext) == COUNT * sizeof(seL4_Word), "one word 
 
 int vm_set_thread_context_reg(vm_vcpu_t *vcpu, vcpu_context_reg_t reg, seL4_Word value)
 {
-    if (!state_of(vcpu) || (unsigned)reg >= COUNT)
+    if (!state_or_null(vcpu) || (unsigned)reg >= COUNT)
         return -1;
     return weir_reg_set_u64(cpu_of(vcpu), registers[reg], value) < 0 ? -1 : 0;
 }
@@ -19,7 +19,7 @@ int vm_set_thread_context_reg(vm_vcpu_t *vcpu, vcpu_context_reg_t reg, seL4_Word
 int(vm_get_thread_context_reg)(vm_vcpu_t *vcpu, vcpu_context_reg_t reg, seL4_Word *value)
 {
     union weir_value v;
-    if (!state_of(vcpu) || (unsigned)reg >= COUNT || !value ||
+    if (!state_or_null(vcpu) || (unsigned)reg >= COUNT || !value ||
         weir_reg_get(cpu_of(vcpu), registers[reg], &v) < 0)
         return -1;
     *value = v.u64;

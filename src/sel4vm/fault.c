@@ -11,7 +11,7 @@
 
 static struct mem_fault *fault_of(vm_vcpu_t *vcpu)
 {
-    guest_state_t *gs = state_of(vcpu);
+    guest_state_t *gs = state_or_null(vcpu);
     return gs && gs->fault.active ? &gs->fault : NULL;
 }
 
@@ -24,7 +24,7 @@ seL4_Word get_vcpu_fault_address(vm_vcpu_t *vcpu)
 }
 seL4_Word get_vcpu_fault_ip(vm_vcpu_t *vcpu)
 {
-    return state_of(vcpu) ? weir_reg_get_u64(cpu_of(vcpu), WEIR_RIP) : 0;
+    return state_or_null(vcpu) ? weir_reg_get_u64(cpu_of(vcpu), WEIR_RIP) : 0;
 }
 seL4_Word get_vcpu_fault_data(vm_vcpu_t *vcpu)
 {

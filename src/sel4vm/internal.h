@@ -92,6 +92,11 @@ struct guest_state {
 
 static inline guest_state_t *state_of(const vm_vcpu_t *vcpu)
 {
+    return vcpu->vcpu_arch.guest_state;
+}
+/* Of a pointer that a program gave. */
+static inline guest_state_t *state_or_null(const vm_vcpu_t *vcpu)
+{
     return vcpu ? vcpu->vcpu_arch.guest_state : NULL;
 }
 static inline weir_vcpu *cpu_of(const vm_vcpu_t *vcpu)

@@ -180,7 +180,7 @@ static bool has_spare_bits(const struct row *r)
 int vm_set_vmcs_field(vm_vcpu_t *vcpu, seL4_Word field, seL4_Word value)
 {
     const struct row *r = find(field);
-    guest_state_t *gs = state_of(vcpu);
+    guest_state_t *gs = state_or_null(vcpu);
     if (!gs || !r || r->kind == DATA)
         return -1;
     unsigned n = (unsigned)(r - rows);
@@ -205,7 +205,7 @@ int vm_set_vmcs_field(vm_vcpu_t *vcpu, seL4_Word field, seL4_Word value)
 int(vm_get_vmcs_field)(vm_vcpu_t *vcpu, seL4_Word field, seL4_Word *value)
 {
     const struct row *r = find(field);
-    guest_state_t *gs = state_of(vcpu);
+    guest_state_t *gs = state_or_null(vcpu);
     uint64_t v;
     if (!gs || !r || !value)
         return -1;
