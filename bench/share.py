@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Speed of files that a guest has from its host: weirfs beside the host itself, and beside virtio-9p
+under QEMU TCG with the same kernel (Debian's 686 kernel; its cloud kernel has no 9p).
+
+usage: share.py BUILD      prints the rows; bench/run has them in its table"""
+import glob
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BYTES = 192 << 20
+APPEND = 'mitigations=off init_on_alloc=0'  # for both: what the kernel does for safety's sake
+MOUNT_9P = 'trans=virtio,version=9p2000.L,msize=524288'
+
+
+def find_module(modules, name):
+    pattern = re.compile(name.replace('_', '[-_]') + r'\.ko$')
+    for path in glob.glob(os.path.join(modules, 'kernel', '**', '*.ko'), recursive=True):
+        if pattern.fullmatch(os.path.basename(path)):
+            return path
+    return None
+
+
+def with_needed(modules, names, found=None):
+    """Modules in an order in which they can be loaded."""
+    found = [] if found is None else found
+    for name in names:
+        path = find_module(modules, name)
+        if not path or path in found:
+            continue
+        with open(path, 'rb') as f:
+            needed = re.search(rb'\0depends=([^\0]*)', f.read())
+        with_needed(modules, [n for n in needed.group(1).decode().split(',') if n], found)
+        found.append(path)
+    return found
+
+
+def entry(name, mode, data=b''):
+    numbers = [0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+    head = b'070701' + b''.join(b'%08X' % n for n in numbers) + name.encode() + b'\0'
+    return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
+
+
+def initrd_9p(base, modules, script):
+    """busybox, 9p's modules, and an init that mounts the share and runs the script."""
+    with open(base, 'rb') as f:
+        data = f.read()
+    data += bytes(-len(data) % 4)
+    load = ''
+    for path in with_needed(modules, ['virtio_pci', '9p', '9pnet_virtio']):
+        name = os.path.basename(path)
+        with open(path, 'rb') as f:
+            data += entry(f'modules9/{name}', 0o100644, f.read())
+        load += f'insmod /modules9/{name}\n'
+    init = ('#!/bin/sh\n/bin/busybox mkdir -p /sbin /usr/bin /usr/sbin\n/bin/busybox --install -s\n'
+            'mount -t proc proc /proc\nmount -t devtmpfs dev /dev\n' + load +
+            f'mkdir /share\nmount -t 9p -o {MOUNT_9P} share /share || echo no 9p\ncd /share\n' +
+            script + '\npoweroff -f\n')
+    folders = b''.join(entry(name, 0o40755) for name in ('modules9',))
+    return data[:0] + data + folders + entry('init9', 0o100755, init.encode()) + \
+        entry('TRAILER!!!', 0)
+
+
+class Shares:
+    def __init__(self, build):
+        self.build = os.path.abspath(build)
+        self.weir = os.path.join(self.build, 'weir')
+        self.guests = os.path.join(self.build, 'guests')
+        subprocess.run([os.path.join(ROOT, 'scripts', 'guests'), self.guests, 'amd64', 'i386'],
+                       check=True)
+        self.work = tempfile.TemporaryDirectory(prefix='weir-bench-')
+        with open(os.path.join(self.work.name, 'big'), 'wb') as f:
+            for _ in range(BYTES >> 20):
+                f.write(os.urandom(1 << 20))
+        for arch in ('amd64', 'i386'):
+            program = os.path.join(self.build, 'bench', 'guest', f'fsbench-{arch}')
+            subprocess.run(['cp', program, self.work.name], check=True)
+
+    def kernel(self, arch):
+        return os.path.join(self.guests, arch, 'vmlinuz'), os.path.join(self.guests, arch, 'initrd')
+
+    @staticmethod
+    def figures(text):
+        return [float(n) for n in re.findall(r'^(?:read|call|share) ([\d.]+)\s*$', text, re.M)]
+
+    def host(self, *args):
+        program = os.path.join(self.work.name, 'fsbench-amd64')
+        out = subprocess.run([program, *args], cwd=self.work.name, check=True, text=True,
+                             stdout=subprocess.PIPE).stdout
+        return self.figures(out)[0]
+
+    def guest(self, arch, script):
+        kernel, initrd = self.kernel(arch)
+        command = [self.weir, 'run', '-m', '512', '-quiet', '--kernel', kernel, '--initrd', initrd,
+                   '-append', APPEND, '--share', self.work.name, '--timeout', '300', '--exec', script]
+        out = subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True,
+                             stdin=subprocess.DEVNULL).stdout
+        return self.figures(out)
+
+    def qemu(self, script):
+        kernel, base = self.kernel('i386')
+        modules = glob.glob(os.path.join(self.guests, 'i386', 'kernel', 'lib', 'modules', '*'))[0]
+        with tempfile.NamedTemporaryFile() as initrd:
+            initrd.write(initrd_9p(base, modules, script))
+            initrd.flush()
+            command = ['timeout', '300', 'qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'max', '-m',
+                       '512', '-nographic', '-no-reboot', '-kernel', kernel, '-initrd', initrd.name,
+                       '-append', f'console=ttyS0 quiet rdinit=/init9 {APPEND}', '-virtfs',
+                       f'local,path={self.work.name},mount_tag=share,security_model=none']
+            out = subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True,
+                                 stdin=subprocess.DEVNULL).stdout
+        return self.figures(out.replace('\r', ''))
+
+    def rows(self):
+        """(text, value)"""
+        host = self.host('read', 'big', '1024', '5', 'warm')
+        yield 'host: sequential read from the page cache, GB/s', f'{host:.2f}'
+        reads = '; '.join(f'./fsbench-{{0}} read big 1024 4 {how}'
+                          for how in ('cold', 'direct', 'warm'))
+        for arch in ('amd64', 'i386'):
+            script = reads.format(arch)
+            if arch == 'amd64':
+                script += '; ./fsbench-amd64 call 200000; ./fsbench-amd64 share big 5000'
+            cold, direct, warm, *calls = self.guest(arch, script)
+            for how, speed in (('cold', cold), ('O_DIRECT', direct), ('again, cached', warm)):
+                yield (f'weirfs, {arch}: sequential read, {how}, GB/s',
+                       f'{speed:.2f} ({speed / host * 100:.0f} % of the host)')
+            if calls:
+                yield 'host call from Linux: null service, ns', f'{calls[0]:.0f}'
+                yield 'host call from Linux: 64 KiB of a file, GB/s', f'{calls[1]:.2f}'
+        nine = self.qemu(reads.format('i386'))
+        if len(nine) == 3:
+            for how, ours, theirs in zip(('cold', 'O_DIRECT', 'again'), (cold, direct, warm), nine):
+                yield (f'virtio-9p under QEMU TCG, i386: sequential read, {how}, GB/s',
+                       f'{theirs:.2f} (weirfs: {ours / theirs:.1f} times that)')
+
+
+if __name__ == '__main__':
+    for row in Shares(sys.argv[1] if len(sys.argv) > 1 else 'build').rows():
+        print(f'{row[0]:<70} {row[1]}', flush=True)
