@@ -49,7 +49,7 @@ def initrd_9p(base, modules, script):
     """busybox, 9p's modules, and an init that mounts the share and runs the script."""
     with open(base, 'rb') as f:
         data = f.read()
-    data += bytes(-len(data) % 4)
+    data += bytes(-len(data) % 4) + entry('modules9', 0o40755)
     load = ''
     for path in with_needed(modules, ['virtio_pci', '9p', '9pnet_virtio']):
         name = os.path.basename(path)
@@ -60,9 +60,7 @@ def initrd_9p(base, modules, script):
             'mount -t proc proc /proc\nmount -t devtmpfs dev /dev\n' + load +
             f'mkdir /share\nmount -t 9p -o {MOUNT_9P} share /share || echo no 9p\ncd /share\n' +
             script + '\npoweroff -f\n')
-    folders = b''.join(entry(name, 0o40755) for name in ('modules9',))
-    return data[:0] + data + folders + entry('init9', 0o100755, init.encode()) + \
-        entry('TRAILER!!!', 0)
+    return data + entry('init9', 0o100755, init.encode()) + entry('TRAILER!!!', 0)
 
 
 class Shares:

@@ -21,9 +21,10 @@ struct name {
     char text[];
 };
 
-/* An open file or directory. */
+/* An open file or directory. All that only read a file share one: the host has few handles, and
+ * every program that runs holds its libraries open. */
 struct open_file {
-    uint32_t handle;
+    uint32_t handle, users;
     bool writable;
     struct node *node;
     struct open_file *next_of_node;

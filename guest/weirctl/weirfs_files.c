@@ -24,8 +24,11 @@ static struct open_file *add_file(struct node *node, uint32_t handle, bool writa
     struct open_file *file = malloc(sizeof(*file));
     if (!file)
         return NULL;
-    *file = (struct open_file){
-        .handle = handle, .writable = writable, .node = node, .next_of_node = node->files};
+    *file = (struct open_file){.handle = handle,
+                               .users = 1,
+                               .writable = writable,
+                               .node = node,
+                               .next_of_node = node->files};
     node->files = file;
     return file;
 }
@@ -81,12 +84,37 @@ static void reply_open(struct weirfs *fs, struct node *node, uint32_t handle, bo
     reply_error(fs, -ENOMEM);
 }
 
+/* An open file that a reader can share, with its attributes. */
+static struct open_file *find_reader(const struct node *node, struct host_stat *st)
+{
+    for (struct open_file *f = node->files; f; f = f->next_of_node)
+        if (!f->writable && S_ISREG(node->type) && host_stat_handle(f->handle, st) == 0)
+            return f;
+    return NULL;
+}
+
+static bool share_reader(struct weirfs *fs, struct node *node)
+{
+    struct host_stat st;
+    struct open_file *file = find_reader(node, &st);
+    if (!file)
+        return false;
+    struct fuse_open_out out = {.fh = (uintptr_t)file,
+                                .open_flags = cache_flags(fs, node, &st)};
+    file->users++;
+    reply(fs, &out, sizeof(out));
+    return true;
+}
+
 void op_open(struct weirfs *fs, struct node *node, const void *argument)
 {
     const struct fuse_open_in *in = argument;
     struct host_stat st;
     uint32_t handle;
-    int flags = flags_of(fs, in->flags), error = open_node(fs, node, flags, &handle, &st);
+    int flags = flags_of(fs, in->flags);
+    if ((flags & (O_ACCMODE | O_TRUNC)) == O_RDONLY && share_reader(fs, node))
+        return;
+    int error = open_node(fs, node, flags, &handle, &st);
     if (error == -EACCES && fs->options.writeback && (in->flags & O_ACCMODE) == O_WRONLY) {
         flags = (flags & ~O_ACCMODE) | O_WRONLY;
         error = open_node(fs, node, flags, &handle, &st);
@@ -166,6 +194,10 @@ void op_release(struct weirfs *fs, struct node *node, const void *argument)
 {
     const struct fuse_release_in *in = argument;
     struct open_file *file = file_of(in->fh), **at = &file->node->files;
+    if (--file->users) {
+        reply_error(fs, 0);
+        return;
+    }
     host_close(file->handle);
     while (*at != file)
         at = &(*at)->next_of_node;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -320,6 +321,26 @@ static void many_open(void)
         CHECK(pread(fds[k], &c, 1, 0) == 1 && c == (char)k && close(fds[k]) == 0);
 }
 
+/* More readers of one file than the host has handles. */
+static void many_readers(void)
+{
+    enum { COUNT = 2000 };
+    static int fds[COUNT];
+    char text[2][8];
+    struct rlimit limit = {COUNT + 100, COUNT + 100};
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    put("read", "text");
+    for (int k = 0; k < COUNT; k++) {
+        fds[k] = open("read", O_RDONLY);
+        CHECK(fds[k] >= 0 && pread(fds[k], text[k & 1], 5, 0) == 4);
+    }
+    put("read", "new");
+    CHECK(pread(fds[COUNT - 1], text[0], 5, 0) == 3 && !memcmp(text[0], "new", 3));
+    CHECK(unlink("read") == 0);
+    for (int k = 0; k < COUNT; k++)
+        CHECK(close(fds[k]) == 0);
+}
+
 /* Two processes append and lock. */
 static void processes(void)
 {
@@ -442,6 +463,7 @@ int main(int argc, char **argv)
     holes();
     many_files();
     many_open();
+    many_readers();
     processes();
     random_operations();
     printf("fscheck: all well\n");

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -324,10 +325,21 @@ static bool prepare(struct tool *t, struct strbuf *error)
     snprintf(o->run.initrd_path, sizeof(o->run.initrd_path), "/proc/self/fd/%d", g->initrd_fd);
     o->kernel = g->kernel.path;
     o->initrd = o->run.initrd_path;
-    snprintf(o->run.append, sizeof(o->run.append), "console=ttyS0 %s panic=-1 rdinit=/init %s",
+    snprintf(o->run.append, sizeof(o->run.append),
+             "console=ttyS0 %s panic=-1 mitigations=off rdinit=/init %s",
              o->run.verbose ? "" : "quiet", o->append ? o->append : "");
     o->append = o->run.append;
     return true;
+}
+
+/* Each file that is open in the guest's shares is one here. */
+static void allow_many_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 bool guest_run_prepare(struct tool *t)
@@ -335,6 +347,7 @@ bool guest_run_prepare(struct tool *t)
     struct strbuf error;
     if (!t->options.run.exec)
         return true;
+    allow_many_files();
     t->guest = calloc(1, sizeof(*t->guest));
     if (!t->guest)
         return complain("out of memory");
