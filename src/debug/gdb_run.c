@@ -79,6 +79,7 @@ static void resume(struct gdb_session *s, const struct gdb_action *actions)
         return;
     }
     s->running = true;
+    s->detached = false;
     if (s->non_stop)
         gdb_ok(s);
     weir_resume(s->vm);
@@ -165,6 +166,11 @@ void gdb_run_v(struct gdb_session *s, const char *p)
         gdb_puts(&s->reply, "vCont;c;C;s;S;t;r");
     } else if (gdb_get_word(&p, "Cont")) {
         run_actions(s, p);
+    } else if (gdb_get_word(&p, "Attach;")) {
+        weir_pause(s->vm);
+        s->detached = false;
+        s->stop = (struct gdb_stop){.noted = true};
+        gdb_put_stop(s);
     } else if (!strcmp(p, "CtrlC")) {
         gdb_ok(s);
         if (s->running)

@@ -222,10 +222,9 @@ static void kill_machine(struct gdb_session *s)
 static void detach(struct gdb_session *s)
 {
     gdb_points_clear(s);
-    s->ended = true;
+    s->detached = true;
+    s->running = false;
     gdb_ok(s);
-    gdb_send(s);
-    s->reply.length = 0;
     weir_resume(s->vm);
 }
 
@@ -285,7 +284,7 @@ static bool packet_letter(struct gdb_session *s, const char *p, const char *end)
         return false;
     case 'D':
         detach(s);
-        return false;
+        break;
     case 'k':
         kill_machine(s);
         return false;
@@ -311,7 +310,7 @@ static void packet(void *ctx, char *data, size_t length)
     struct gdb_session *s = ctx;
     if (s->ended)
         return;
-    if (!s->non_stop && !weir_is_paused(s->vm)) {
+    if (!s->non_stop && !s->detached && !weir_is_paused(s->vm)) {
         weir_pause(s->vm);
         s->running = false;
     }

@@ -62,6 +62,7 @@ struct gdb_session {
     bool swbreak, hwbreak; /* gdb wants to know which */
     bool non_stop, notified;
     bool no_ack_next; /* switched after the answer */
+    bool detached; /* the machine is nobody's until vAttach */
     bool ended;
     struct gdb_stop stop;
     struct {

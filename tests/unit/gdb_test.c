@@ -374,6 +374,41 @@ static void running(void **state)
     tear_down(&p);
 }
 
+static void addresses(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "tcp:",
+                                      "tcp:5",
+                                      "tcp:127.0.0.1:",
+                                      "unix:",
+                                      "fd:",
+                                      "fd:x",
+                                      "fd:99999",
+                                      "other",
+                                      "tcp::0,foo",
+                                      "tcp:no.such.host.:1",
+                                      "unix:/nonexistent/socket"};
+    struct peer p;
+    weir_gdb *gdb, *second;
+    set_up(&p, 32);
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        p.config.address = bad[i];
+        if (weir_gdb_listen(p.vm, &p.config, &gdb) >= 0)
+            fail_msg("'%s' is no error", bad[i]);
+        assert_null(gdb);
+        assert_non_null(strstr(weir_last_error(p.vm), "gdb"));
+    }
+    p.config.address = "tcp::0,server=on,wait=off";
+    assert_int_equal(weir_gdb_listen(p.vm, &p.config, &gdb), 0);
+    assert_int_equal(strncmp(weir_gdb_where(gdb), "tcp:127.0.0.1:", 14), 0);
+    assert_false(weir_gdb_is_connected(gdb));
+    p.config.address = weir_gdb_where(gdb); /* in use */
+    assert_int_equal(weir_gdb_listen(p.vm, &p.config, &second), -WEIR_EIO);
+    weir_gdb_close(gdb, 0);
+    weir_gdb_close(NULL, 0);
+    tear_down(&p);
+}
+
 /* ---- a hostile peer ---- */
 
 static uint64_t random_state;
@@ -497,11 +532,11 @@ static void hostile_peer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames),       cmocka_unit_test(long_packets),
-        cmocka_unit_test(registers),    cmocka_unit_test(real_mode_pc),
-        cmocka_unit_test(memory),       cmocka_unit_test(descriptions),
-        cmocka_unit_test(questions),    cmocka_unit_test(running),
-        cmocka_unit_test(hostile_peer),
+        cmocka_unit_test(frames),    cmocka_unit_test(long_packets),
+        cmocka_unit_test(registers), cmocka_unit_test(real_mode_pc),
+        cmocka_unit_test(memory),    cmocka_unit_test(descriptions),
+        cmocka_unit_test(questions), cmocka_unit_test(running),
+        cmocka_unit_test(addresses), cmocka_unit_test(hostile_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

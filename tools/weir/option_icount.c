@@ -80,6 +80,8 @@ enum parse_result option_check_rest(struct options *o)
             if (c->users[k].role == USER_QMP ||
                 (c->users[k].role == USER_MONITOR && strcmp(c->spec, "stdio")))
                 return option_fail(o, "-accel check: not with a monitor or QMP (%s)", c->spec);
+    if (o->gdb)
+        return option_fail(o, "-accel check: not with -gdb");
     if (o->hostcall_count || o->mem_export)
         return option_fail(o, "-accel check: not with -hostcall or -mem-export");
     for (const struct device_option *d = o->devices; d; d = d->next)
