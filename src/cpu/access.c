@@ -427,10 +427,10 @@ static uint64_t system_mask(const struct vcpu *c)
 static void *system_hit(struct vcpu *c, uint64_t linear, unsigned size, enum access access,
                         enum tlb_kind kind)
 {
-    const struct tlb_entry *e = &tlb_table(c, kind)->entry[(linear >> 12) & (TLB_ENTRIES - 1)];
+    const struct tlb_entry *e = &tlb_table(c, kind)->entry[tlb_index(linear)];
     uint64_t tag = access == ACCESS_WRITE ? e->write : e->read;
     if (tag == ((linear + (size - 1)) & ~0xfffull))
-        return (void *)(linear + e->addend);
+        return (void *)(e->host + (linear & 0xfff));
     return NULL;
 }
 

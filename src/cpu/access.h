@@ -35,16 +35,16 @@ static inline bool seg_linear(struct vcpu *c, unsigned seg, uint64_t offset, uns
 /* Host address for a read/write that hits the TLB and lies in one page, else NULL. */
 static inline void *tlb_read_hit(const struct vcpu *c, uint64_t linear, unsigned size)
 {
-    const struct tlb_entry *e = &c->tlb[(linear >> 12) & (TLB_ENTRIES - 1)];
+    const struct tlb_entry *e = &c->tlb[tlb_index(linear)];
     if (LIKELY(e->read == ((linear + (size - 1)) & ~0xfffull)))
-        return (void *)(linear + e->addend);
+        return (void *)(e->host + (linear & 0xfff));
     return NULL;
 }
 static inline void *tlb_write_hit(const struct vcpu *c, uint64_t linear, unsigned size)
 {
-    const struct tlb_entry *e = &c->tlb[(linear >> 12) & (TLB_ENTRIES - 1)];
+    const struct tlb_entry *e = &c->tlb[tlb_index(linear)];
     if (LIKELY(e->write == ((linear + (size - 1)) & ~0xfffull)))
-        return (void *)(linear + e->addend);
+        return (void *)(e->host + (linear & 0xfff));
     return NULL;
 }
 
@@ -128,7 +128,8 @@ struct mem_piece { /* of one page */
 bool mem_piece_linear(struct vcpu *c, uint64_t linear, enum access access, struct mem_piece *p);
 void mem_piece_physical(struct vcpu *c, uint64_t gpa, struct mem_piece *p);
 /* The host wrote `length` bytes of RAM at gpa, in one page. */
-void mem_piece_written(struct vcpu *c, const struct mem_piece *p, uint64_t gpa, uint64_t length);
+void mem_piece_written(struct vcpu *c, const struct mem_piece *p, uint64_t gpa,
+                       uint64_t length);
 
 /* Instruction fetch: up to 15 bytes at linear RIP into `bytes`; *count = how many are available
  * without a fault; false only if not even the first byte is. *gpa = physical address of the

@@ -94,8 +94,12 @@ void tlb_flush_page(struct vcpu *c, uint64_t linear); /* INVLPG */
 void tlb_flush_pcid(struct vcpu *c, unsigned pcid, bool and_global);
 /* A page of RAM became code, or is no longer: write entries to it must go slow / may go fast. */
 void tlb_protect_page(struct vcpu *c, uint64_t gpa);
+/* Whether the TLB knows that this access is permitted, and its address. */
+bool tlb_knows(const struct vcpu *c, uint64_t linear, enum access access, uint64_t *gpa);
 /* Where from vcpu.tlb on there is the bit map of entries whose pages are global. */
 extern const size_t tlb_global_map;
+/* Where tlb_info.page of entry 0 is; those of the others follow every 16 bytes. */
+extern const size_t tlb_info_pages;
 /* What STAC adds to vcpu.tlb when SMAP is on (jit only). */
 extern const size_t tlb_ac_distance;
 /* Number of the current address space, below SPACES. */

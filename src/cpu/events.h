@@ -7,7 +7,7 @@
  * somebody, before it has done anything, and give up on it (FAULT_EVENT). Then events_step executes
  * it once more, alone, with vcpu.ev.inside set, and only then events are raised: registers are
  * exact, RIP is known, a response can skip, replace or refuse the instruction.
- *   - Pages: TLB_WATCHED in tags, TLB_SLOW with it, so that accesses come to access.c.
+ *   - Pages: no tags in the TLB where somebody watches, so that accesses come to access.c.
  *   - Code: blocks of watched pages have MODE_WATCHED in their key and end before the next watched
  *     instruction; those that begin with one have block.watched.
  *   - Operations (CPUID, OUT...): bound to a function that gives up at once, while their kind of

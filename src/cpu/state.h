@@ -44,16 +44,32 @@ struct table_register {
 enum access { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_EXECUTE = 4 };
 
 /* Software TLB: a hit is one compare, because the tag is the linear page and the compared value is
- * the page of the access's last byte. Any low bit set in a tag makes it miss: that is how MMIO,
- * code pages (for writes), watched pages and A/D updates are sent to the slow path. */
-#define TLB_ENTRIES 1024u
-#define TLB_SLOW    1u
-#define TLB_WATCHED                                                                            \
-    2u /* somebody wants to know of such accesses (events.h); TLB_SLOW is set too */
+ * the page of the access's last byte. MMIO, code pages (for writes), watched pages and A/D
+ * updates have no tag here (tlb_empty) and so take the slow path. */
+#define TLB_ENTRIES 16384u
 struct tlb_entry {
-    uint64_t read, write, execute; /* linear page address | TLB_SLOW..., ~0 = empty */
-    uintptr_t addend;              /* host address = linear address + addend */
+    uint64_t read, write; /* linear page address */
+    uint64_t execute;     /* tlb_code_tag */
+    uintptr_t host;       /* where that page is on the host */
 };
+/* Bits 47-12 of a canonical linear address and the number of the page of code there, below
+ * TLB_CODE_PAGES: one compare says whether this code is what is mapped there. */
+#define TLB_CODE_BITS  28
+#define TLB_CODE_PAGES (1ull << TLB_CODE_BITS)
+static inline uint64_t tlb_code_tag(uint64_t linear, uint64_t gpa)
+{
+    return linear >> 12 << TLB_CODE_BITS | gpa >> 12;
+}
+/* Tag of entry n if it has none: a page that belongs to neither it nor the next entry, whatever
+ * the address. Zero, so that fresh memory is empty, but for two entries. */
+static inline uint64_t tlb_empty(unsigned n)
+{
+    return n == 0 || n == TLB_ENTRIES - 1 ? 0x2000 : 0;
+}
+static inline unsigned tlb_index(uint64_t linear)
+{
+    return (unsigned)(linear >> 12) & (TLB_ENTRIES - 1);
+}
 
 /* A guest fault or trap on its way to delivery. Not a host error. */
 struct x86_fault {

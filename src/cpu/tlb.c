@@ -7,8 +7,8 @@
  * that cost what was used, not the size of the table. Global translations live in each space
  * separately and are dropped in all of them.
  *
- * A tag with TLB_SLOW says: the access is permitted, the physical page is known, but it must
- * not be made through the addend (MMIO, ROM, code page, watched page).
+ * An access that is permitted but must not be made directly (MMIO, ROM, code page, watched page)
+ * has no tag in the entry; that it is permitted, and where the page is, tlb_info says.
  */
 #include "cpu/events.h"
 #include "cpu/tlb.h"
@@ -119,18 +119,18 @@ void phys_write(struct vcpu *c, uint64_t gpa, uint64_t value, unsigned size)
 
 /* ---- tables ---- */
 
-static void table_clear(struct tlb_table *t)
+/* The memory is zero. */
+static void table_begin(struct tlb_table *t)
 {
-    memset(t->entry, 0xff, sizeof(t->entry));
-    memset(t->used, 0, sizeof(t->used));
-    memset(t->global, 0, sizeof(t->global));
-    memset(t->large, 0, sizeof(t->large));
+    for (unsigned n = 0; n < TLB_ENTRIES; n += TLB_ENTRIES - 1)
+        t->entry[n].read = t->entry[n].write = t->entry[n].execute = tlb_empty(n);
     t->ready = true;
 }
 
 static void entry_drop(struct tlb_table *t, unsigned n)
 {
-    t->entry[n].read = t->entry[n].write = t->entry[n].execute = EMPTY;
+    t->entry[n].read = t->entry[n].write = t->entry[n].execute = tlb_empty(n);
+    t->info[n].page = 0;
     uint64_t bit = BIT64(n & 63);
     t->used[n / 64] &= ~bit;
     t->global[n / 64] &= ~bit;
@@ -181,7 +181,7 @@ struct tlb_table *tlb_table(struct vcpu *c, enum tlb_kind kind)
 {
     struct tlb_table *t = &c->spaces->current->table[kind];
     if (UNLIKELY(!t->ready))
-        table_clear(t);
+        table_begin(t);
     return t;
 }
 
@@ -255,14 +255,18 @@ unsigned tlb_space(const struct vcpu *c)
 }
 
 const size_t tlb_ac_distance = (TLB_SUPER_AC - TLB_SUPER) * sizeof(struct tlb_table);
+const size_t tlb_info_pages =
+    offsetof(struct tlb_table, info) - offsetof(struct tlb_table, entry);
+_Static_assert(sizeof(struct tlb_info) == 16 && !offsetof(struct tlb_info, page), "as said");
 const size_t tlb_global_map =
     offsetof(struct tlb_table, global) - offsetof(struct tlb_table, entry);
 
 bool tlb_is_global(const struct vcpu *c, uint64_t linear)
 {
     const struct tlb_table *t = container_of(c->tlb, struct tlb_table, entry);
-    unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
-    return t->global[n / 64] >> (n & 63) & 1 && t->entry[n].execute == (linear & PAGE_MASK);
+    unsigned n = tlb_index(linear);
+    return t->global[n / 64] >> (n & 63) & 1 && t->info[n].page & ACCESS_EXECUTE &&
+           (t->info[n].page & PAGE_MASK) == (linear & PAGE_MASK);
 }
 
 /* ---- filling ---- */
@@ -271,29 +275,31 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
                  const struct translation *t)
 {
     uint64_t page = linear & PAGE_MASK;
-    unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
+    unsigned n = tlb_index(linear);
     struct tlb_entry *e = &table->entry[n];
     const struct phys_page *p = phys_lookup(c, t->gpa);
     unsigned watch = p->watch;
     if (UNLIKELY(c->ev.watching_linear))
         watch |= c->ev.hooks->linear_watch(c, page, t->global);
-    uint64_t slow_data =
-        !p->host || kind == TLB_USER_ALIGNED || debug_watches_page(c, page) ? TLB_SLOW : 0;
-    uint64_t slow_write = slow_data;
-    if (p->read_only || (p->tag && (__atomic_load_n(p->tag, __ATOMIC_ACQUIRE) & RAM_CODE)))
-        slow_write = TLB_SLOW;
-    uint64_t slow_code = p->host ? 0 : TLB_SLOW;
-    if (UNLIKELY(watch)) {
-        slow_data |= watch & ACCESS_READ ? TLB_SLOW | TLB_WATCHED : 0;
-        slow_write |= watch & ACCESS_WRITE ? TLB_SLOW | TLB_WATCHED : 0;
-        slow_code |= watch & ACCESS_EXECUTE ? TLB_SLOW | TLB_WATCHED : 0;
-    }
-    e->read = t->access & ACCESS_READ ? page | slow_data : EMPTY;
-    e->write = t->access & ACCESS_WRITE ? page | slow_write : EMPTY;
-    e->execute = t->access & ACCESS_EXECUTE ? page | slow_code : EMPTY;
-    e->addend = p->host ? (uintptr_t)p->host - page : 0;
+    unsigned direct = t->access & ~watch;
+    if (!p->host)
+        direct = 0;
+    if (kind == TLB_USER_ALIGNED || debug_watches_page(c, page))
+        direct &= ACCESS_EXECUTE;
+    if (p->read_only)
+        direct &= ~(unsigned)ACCESS_WRITE;
+    if (direct & ACCESS_WRITE && p->tag &&
+        __atomic_fetch_or(p->tag, RAM_WRITTEN, __ATOMIC_SEQ_CST) & RAM_CODE)
+        direct &= ~(unsigned)ACCESS_WRITE;
+    if (t->gpa >> 12 >= TLB_CODE_PAGES)
+        direct &= ~(unsigned)ACCESS_EXECUTE;
+    e->read = direct & ACCESS_READ ? page : tlb_empty(n);
+    e->write = direct & ACCESS_WRITE ? page : tlb_empty(n);
+    e->execute = direct & ACCESS_EXECUTE ? tlb_code_tag(linear, t->gpa) : tlb_empty(n);
+    e->host = (uintptr_t)p->host;
     c->tlb_fills++;
-    table->gpa[n] = (t->gpa & PAGE_MASK) | t->page_log2;
+    table->info[n] = (struct tlb_info){.page = page | t->access | (watch << TLB_WATCHED_SHIFT),
+                                       .gpa = (t->gpa & PAGE_MASK) | t->page_log2};
     uint8_t *largest = &c->spaces->largest_log2[area(linear)];
     if (t->page_log2 > *largest)
         *largest = t->page_log2;
@@ -303,27 +309,20 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
     table->large[n / 64] = (table->large[n / 64] & ~bit) | (t->page_log2 > 12 ? bit : 0);
 }
 
-static uint64_t entry_tag(const struct tlb_entry *e, enum access access)
-{
-    return access == ACCESS_READ ? e->read : access == ACCESS_WRITE ? e->write : e->execute;
-}
-
 bool tlb_watched(struct vcpu *c, uint64_t linear, enum access access, enum tlb_kind kind)
 {
-    const struct tlb_entry *e = &tlb_table(c, kind)->entry[(linear >> 12) & (TLB_ENTRIES - 1)];
-    uint64_t tag = entry_tag(e, access);
-    return (tag & PAGE_MASK) == (linear & PAGE_MASK) && tag != EMPTY && (tag & TLB_WATCHED);
+    uint64_t known = tlb_table(c, kind)->info[tlb_index(linear)].page;
+    return known & access && (known & PAGE_MASK) == (linear & PAGE_MASK) &&
+           known >> TLB_WATCHED_SHIFT & access;
 }
 
 bool tlb_translate(struct vcpu *c, uint64_t linear, enum access access, enum tlb_kind kind,
                    uint64_t *gpa)
 {
     struct tlb_table *table = tlb_table(c, kind);
-    unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
-    const struct tlb_entry *e = &table->entry[n];
-    uint64_t tag = entry_tag(e, access);
-    if (tag != EMPTY && (tag & PAGE_MASK) == (linear & PAGE_MASK)) {
-        *gpa = (table->gpa[n] & PAGE_MASK) | (linear & 0xfff);
+    const struct tlb_info *info = &table->info[tlb_index(linear)];
+    if (info->page & access && (info->page & PAGE_MASK) == (linear & PAGE_MASK)) {
+        *gpa = (info->gpa & PAGE_MASK) | (linear & 0xfff);
         return true;
     }
     struct translation t;
@@ -335,6 +334,14 @@ bool tlb_translate(struct vcpu *c, uint64_t linear, enum access access, enum tlb
     fill(c, table, kind, linear, &t);
     *gpa = t.gpa;
     return true;
+}
+
+bool tlb_knows(const struct vcpu *c, uint64_t linear, enum access access, uint64_t *gpa)
+{
+    const struct tlb_table *t = container_of(c->tlb, struct tlb_table, entry);
+    const struct tlb_info *info = &t->info[tlb_index(linear)];
+    *gpa = (info->gpa & PAGE_MASK) | (linear & 0xfff);
+    return info->page & access && (info->page & PAGE_MASK) == (linear & PAGE_MASK);
 }
 
 bool paging_translate(struct vcpu *c, uint64_t linear, enum access access, unsigned cpl,
@@ -376,20 +383,17 @@ static void table_flush_page(struct tlb_table *t, uint64_t linear, bool only_glo
 {
     if (!t->ready)
         return;
-    unsigned n = (linear >> 12) & (TLB_ENTRIES - 1);
-    const struct tlb_entry *e = &t->entry[n];
+    unsigned n = tlb_index(linear);
     uint64_t page = linear & PAGE_MASK, bit = BIT64(n & 63);
     if ((t->used[n / 64] & bit) && (!only_global || (t->global[n / 64] & bit)) &&
-        ((e->read & PAGE_MASK) == page || (e->write & PAGE_MASK) == page ||
-         (e->execute & PAGE_MASK) == page))
+        (t->info[n].page & PAGE_MASK) == page)
         entry_drop(t, n);
     for (unsigned w = 0; any_large && w < TLB_WORDS; w++) {
         uint64_t large = only_global ? t->large[w] & t->global[w] : t->large[w];
         for (; large; large &= large - 1) {
             unsigned k = w * 64 + (unsigned)__builtin_ctzll(large);
-            unsigned log2 = t->gpa[k] & 0xfff;
-            uint64_t at = t->entry[k].read & t->entry[k].write & t->entry[k].execute;
-            if (at >> log2 == linear >> log2)
+            unsigned log2 = t->info[k].gpa & 0xfff;
+            if (t->info[k].page >> log2 == linear >> log2)
                 entry_drop(t, k);
         }
     }
@@ -407,19 +411,20 @@ void tlb_flush_page(struct vcpu *c, uint64_t linear)
         c->hooks->page_dropped(c, linear, c->spaces->largest_log2[area(linear)]);
 }
 
-static void table_protect(struct tlb_table *t, uint64_t page, bool slow)
+/* Entries of the physical page: they lose the write tag, or go, and come again as it is then. */
+static void table_protect(struct tlb_table *t, uint64_t page, bool code)
 {
     if (!t->ready)
         return;
     for (unsigned w = 0; w < TLB_WORDS; w++) {
         for (uint64_t used = t->used[w]; used; used &= used - 1) {
             unsigned n = w * 64 + (unsigned)__builtin_ctzll(used);
-            if ((t->gpa[n] & PAGE_MASK) != page || t->entry[n].write == EMPTY)
+            if ((t->info[n].gpa & PAGE_MASK) != page)
                 continue;
-            if (slow)
-                t->entry[n].write |= TLB_SLOW;
+            if (code)
+                t->entry[n].write = tlb_empty(n);
             else
-                entry_drop(t, n); /* filled anew with what holds then */
+                entry_drop(t, n);
         }
     }
 }
@@ -427,10 +432,14 @@ static void table_protect(struct tlb_table *t, uint64_t page, bool slow)
 void tlb_protect_page(struct vcpu *c, uint64_t gpa)
 {
     const struct phys_page *p = phys_lookup(c, gpa);
-    bool slow = p->tag && (__atomic_load_n(p->tag, __ATOMIC_ACQUIRE) & RAM_CODE);
+    uint8_t was = p->tag ? __atomic_fetch_and(p->tag, (uint8_t)~RAM_WRITTEN, __ATOMIC_SEQ_CST)
+                         : RAM_WRITTEN;
+    bool code = p->tag && was & RAM_CODE;
+    if (code && !(was & RAM_WRITTEN)) /* as a rule: code comes from a disk */
+        return;
     for (unsigned s = 0; s < SPACES; s++)
         for (unsigned k = 0; c->spaces->space[s].valid && k < TLB_KINDS; k++)
-            table_protect(&c->spaces->space[s].table[k], gpa & c->a20_mask & PAGE_MASK, slow);
-    if (slow && c->hooks)
+            table_protect(&c->spaces->space[s].table[k], gpa & c->a20_mask & PAGE_MASK, code);
+    if (code && c->hooks)
         c->hooks->page_protected(c, p->host);
 }

@@ -17,9 +17,18 @@ enum tlb_kind { TLB_USER, TLB_SUPER, TLB_SUPER_AC, TLB_USER_ALIGNED, TLB_KINDS }
 
 #define TLB_WORDS (TLB_ENTRIES / 64)
 
+/* What is known of an entry, whether or not it has the tags for it. */
+#define TLB_WATCHED_SHIFT 3
+struct tlb_info {
+    /* Linear | ACCESS_* that are permitted | those that somebody wants to know of (events.h) <<
+     * TLB_WATCHED_SHIFT; 0: nothing */
+    uint64_t page;
+    uint64_t gpa; /* physical page | log2 of the size of the guest's page */
+};
+
 struct tlb_table {
     struct tlb_entry entry[TLB_ENTRIES];
-    uint64_t gpa[TLB_ENTRIES]; /* physical page | log2 of the size of the guest's page */
+    struct tlb_info info[TLB_ENTRIES];
     uint64_t used[TLB_WORDS], global[TLB_WORDS], large[TLB_WORDS]; /* bit maps of entries */
     bool ready;
 };

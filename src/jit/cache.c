@@ -8,12 +8,16 @@
  */
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include "cpu/interp/hostexec.h"
 #include "jit/view.h"
 
 #define NEAR_BYTES (1900ull << 20)
 #define STEP_BYTES (16ull << 20)
+/* Of links to other pages: misses until C links them again, for code that is at one place in this
+ * process and at another one in that. */
+#define FAR_PATIENCE 32u
 
 /* ---- memory ---- */
 
@@ -73,13 +77,41 @@ static void patch(struct jit *jit, uint8_t *at, uint64_t target)
     as_patch(&as, at, target);
 }
 
-void jit_link_to(struct jit *jit, struct jit_link *link, struct jit_block *to)
+static void unlink_from(struct jit_block *b, const struct jit_link *link)
 {
-    if (link->to || link->from->dead || to->dead || (link->flags_dead && to->needs_flags))
+    struct jit_link **l = &b->incoming;
+    while (*l && *l != link)
+        l = &(*l)->next;
+    if (*l)
+        *l = link->next;
+}
+
+/* What the code compares: the tag of the entry that the page has in the TLB. */
+static void link_far(struct jit_link *link, const struct jit_block *to, uint64_t linear)
+{
+    uint32_t entry = tlb_index(linear) * (uint32_t)sizeof(struct tlb_entry) +
+                     offsetof(struct tlb_entry, execute);
+    uint32_t page = (uint32_t)(to->block->gpa >> 12);
+    memcpy(link->entry, &entry, 4);
+    memcpy(link->page, &page, 4);
+    link->patience = FAR_PATIENCE;
+}
+
+void jit_link_to(struct jit *jit, struct jit_link *link, struct jit_block *to, uint64_t linear)
+{
+    bool far = link->entry;
+    if ((link->to && !far) || link->from->dead || to->dead ||
+        (link->flags_dead && to->needs_flags))
         return;
-    link->to = to;
-    link->next = to->incoming;
-    to->incoming = link;
+    if (link->to != to) {
+        if (link->to)
+            unlink_from(link->to, link);
+        link->to = to;
+        link->next = to->incoming;
+        to->incoming = link;
+    }
+    if (far)
+        link_far(link, to, linear);
     patch(jit, link->patch, link->saved ? to->entry_saved : to->entry_live);
     jit->stats.links++;
 }
@@ -99,20 +131,23 @@ static void slot_clear(struct jit *jit, struct page_slot *s)
     s->host = (uint64_t)(uintptr_t)jit->dummy;
 }
 
-/* Both halves, for reads and writes, as one array. */
-static struct page_slot *all_slots(struct jit *jit, enum slot_set set)
-{
-    return (struct page_slot *)&jit->slots[set];
-}
-static struct page_slot *all_pages(struct set_tables *t)
-{
-    return (struct page_slot *)&t->pages;
-}
-
 static void slots_clear(struct jit *jit, enum slot_set set)
 {
-    for (unsigned n = 0; n < 2 * SLOTS; n++)
-        slot_clear(jit, &all_slots(jit, set)[n]);
+    for (unsigned write = 0; write < 2; write++)
+        for (unsigned n = 0; n < jit->slots_taken[set][write]; n++)
+            slot_clear(jit, &jit->slots[set][write][n]);
+}
+
+/* None is in use but those for stacks. */
+static void slots_begin(struct jit *jit)
+{
+    for (unsigned set = 0; set < SET_COUNT; set++) {
+        for (unsigned write = 0; write < 2; write++)
+            jit->slots_taken[set][write] = SLOTS;
+        slots_clear(jit, set);
+        for (unsigned write = 0; write < 2; write++)
+            jit->slots_taken[set][write] = STACK_SLOTS;
+    }
 }
 
 static void jump_drop(struct set_tables *t, uint32_t index)
@@ -153,30 +188,28 @@ void jump_set(struct set_tables *t, uint64_t rip, uint64_t code)
     }
 }
 
-static void tables_clear(struct jit *jit, struct set_tables *t)
+static void tables_clear(struct set_tables *t)
 {
     if (!t->used)
         return;
-    for (unsigned n = 0; n < 2 * PAGE_SLOTS; n++)
-        slot_clear(jit, &all_pages(t)[n]);
     jumps_clear(t);
 }
 
 /* Translated code is about to see it. */
-static void tables_use(struct jit *jit, struct set_tables *t)
+static void tables_use(struct set_tables *t)
 {
     if (t->used)
         return;
     t->used = true;
     jump_drop(t, 0); /* the others are empty as they are */
     jump_drop(t, 1);
-    tables_clear(jit, t);
+    tables_clear(t);
 }
 
 void super_clear(struct jit *jit)
 {
     slots_clear(jit, SET_SUPER);
-    tables_clear(jit, &jit->super);
+    tables_clear(&jit->super);
 }
 
 struct set_tables *set_tables(struct jit *jit, enum slot_set set)
@@ -187,10 +220,11 @@ struct set_tables *set_tables(struct jit *jit, enum slot_set set)
 static void space_flushed(struct vcpu *c, unsigned space, bool and_global)
 {
     struct jit *jit = c->jit;
+    jit->returns_stale = true;
     for (unsigned s = 0; s < SPACES; s++)
         if (s == space || space == ALL_SPACES) {
-            tables_clear(jit, &jit->spaces[s][SET_USER]);
-            tables_clear(jit, &jit->spaces[s][SET_SUPER_AC]);
+            tables_clear(&jit->spaces[s][SET_USER]);
+            tables_clear(&jit->spaces[s][SET_SUPER_AC]);
         }
     if (space == jit->space || space == ALL_SPACES) {
         slots_clear(jit, SET_USER);
@@ -206,12 +240,11 @@ static void space_flushed(struct vcpu *c, unsigned space, bool and_global)
 static void space_selected(struct vcpu *c, unsigned space)
 {
     struct jit *jit = c->jit;
+    jit->returns_stale = true;
     jit->space = space;
     for (unsigned set = 0; set < SET_COUNT; set++) {
         struct set_tables *t = set_tables(jit, set);
-        tables_use(jit, t);
-        jit->pages[set][0] = t->pages[0];
-        jit->pages[set][1] = t->pages[1];
+        tables_use(t);
         jit->jumps[set] = t->jumps;
     }
     slots_clear(jit, SET_USER);
@@ -221,50 +254,50 @@ static void space_selected(struct vcpu *c, unsigned space)
     pinned_clear(jit);
 }
 
-static void table_drop_page(struct jit *jit, struct set_tables *t, uint64_t linear,
-                            unsigned log2)
+/* Jumps into the page of 4 KiB, also those whose first instruction only goes on there. */
+static void jumps_drop_page(struct set_tables *t, uint64_t linear)
+{
+    uint64_t first = linear - (INSN_MAX_BYTES - 1);
+    for (uint64_t at = first & ~7ull; at != linear + 4096; at += 8)
+        for (unsigned k = 0; k < 2; k++) {
+            uint32_t index = jump_index(at, JUMP_SLOTS) + k;
+            uint64_t rip = t->jumps[index].rip;
+            if (rip - first < 4096 + (INSN_MAX_BYTES - 1))
+                jump_drop(t, index);
+        }
+}
+
+static void table_drop_page(struct set_tables *t, uint64_t linear, unsigned log2)
 {
     if (!t->used)
         return;
-    if (log2 == 12) {
-        unsigned n = (linear >> 12) % PAGE_SLOTS;
-        slot_clear(jit, &t->pages[0][n]);
-        slot_clear(jit, &t->pages[1][n]);
-    } else {
-        for (unsigned n = 0; n < 2 * PAGE_SLOTS; n++)
-            if ((all_pages(t)[n].page ^ linear) >> log2 == 0)
-                slot_clear(jit, &all_pages(t)[n]);
-    }
-    uint64_t page = (linear >> 12) % JUMP_PAGES;
-    if (log2 == 12 && !(t->code_pages[page / 64] >> page % 64 & 1))
+    if (log2 > 28) {
+        jumps_clear(t);
         return;
-    for (unsigned k = 0; k < 2 * t->filled_count; k++) {
-        uint32_t index = t->filled[k / 2] + k % 2;
-        uint64_t rip = t->jumps[index].rip;
-        if ((rip ^ linear) >> log2 == 0 || ((rip + INSN_MAX_BYTES - 1) ^ linear) >> log2 == 0)
-            jump_drop(t, index);
+    }
+    uint64_t bytes = 1ull << log2, start = linear & ~(bytes - 1);
+    for (uint64_t at = start; at != start + bytes;) {
+        uint64_t page = (at >> 12) % JUMP_PAGES, word = t->code_pages[page / 64];
+        if (word >> page % 64 & 1)
+            jumps_drop_page(t, at);
+        at += word || log2 < 18 ? 4096 : 64 * 4096; /* of a large page: whole words */
     }
 }
 
 static void page_dropped(struct vcpu *c, uint64_t linear, unsigned log2)
 {
     struct jit *jit = c->jit;
+    jit->returns_stale = true;
     for (unsigned set = 0; set < SET_COUNT; set++)
-        for (unsigned n = 0; n < 2 * SLOTS; n++)
-            if ((all_slots(jit, set)[n].page ^ linear) >> log2 == 0)
-                slot_clear(jit, &all_slots(jit, set)[n]);
-    table_drop_page(jit, &jit->super, linear, log2);
+        for (unsigned write = 0; write < 2; write++)
+            for (unsigned n = 0; n < jit->slots_taken[set][write]; n++)
+                if ((jit->slots[set][write][n].page ^ linear) >> log2 == 0)
+                    slot_clear(jit, &jit->slots[set][write][n]);
+    table_drop_page(&jit->super, linear, log2);
     for (unsigned s = 0; s < SPACES; s++)
         for (unsigned set = 0; set < 2; set++)
-            table_drop_page(jit, &jit->spaces[s][set], linear, log2);
+            table_drop_page(&jit->spaces[s][set], linear, log2);
     pinned_clear(jit);
-}
-
-static void table_protect(struct jit *jit, struct set_tables *t, uint64_t host)
-{
-    for (unsigned n = 0; t->used && n < PAGE_SLOTS; n++)
-        if (t->pages[1][n].host == host)
-            slot_clear(jit, &t->pages[1][n]);
 }
 
 static void page_protected(struct vcpu *c, const uint8_t *page)
@@ -273,28 +306,28 @@ static void page_protected(struct vcpu *c, const uint8_t *page)
     uint64_t host = (uint64_t)(uintptr_t)page;
     mixed_forget(jit, host);
     for (unsigned set = 0; set < SET_COUNT; set++)
-        for (unsigned n = 0; n < SLOTS; n++)
+        for (unsigned n = 0; n < jit->slots_taken[set][1]; n++)
             if (jit->slots[set][1][n].host == host)
                 slot_clear(jit, &jit->slots[set][1][n]);
-    table_protect(jit, &jit->super, host);
-    for (unsigned s = 0; s < SPACES; s++)
-        for (unsigned set = 0; set < 2; set++)
-            table_protect(jit, &jit->spaces[s][set], host);
 }
 
-static void table_forget_code(struct set_tables *t, uint64_t code)
+/* A block is in the page at the same offset wherever it is mapped. */
+static void table_forget(struct set_tables *t, const struct jit_block *jb)
 {
-    for (unsigned k = 0; t->used && k < 2 * t->filled_count; k++) {
-        uint32_t index = t->filled[k / 2] + k % 2;
-        if (t->jumps[index].code == code)
-            jump_drop(t, index);
-    }
+    uint64_t offset = jb->block->gpa & 0xfff;
+    for (uint64_t page = 0; t->used && page < JUMP_SLOTS / 2 * 8; page += 4096)
+        for (unsigned k = 0; k < 2; k++) {
+            uint32_t index = jump_index(page + offset, JUMP_SLOTS) + k;
+            if (t->jumps[index].code == jb->entry_saved)
+                jump_drop(t, index);
+        }
 }
 
 /* Nobody comes here any more. Who relied on its not needing the flags goes, too. */
 void jit_drop(struct jit *jit, struct jit_block *jb)
 {
     struct jit_link *incoming = jb->incoming;
+    jit->returns_stale = true;
     jb->dead = true;
     jb->incoming = NULL;
     if (jb->block->native == jb)
@@ -304,13 +337,16 @@ void jit_drop(struct jit *jit, struct jit_block *jb)
             k->other = jb->other;
     for (struct jit_link *l = incoming; l; l = l->next) {
         l->to = NULL;
+        l->patience = 1;
         patch(jit, l->patch, l->cold);
         jit->stats.unlinked++;
     }
-    table_forget_code(&jit->super, jb->entry_saved);
-    for (unsigned s = 0; s < SPACES; s++)
-        for (unsigned set = 0; set < 2; set++)
-            table_forget_code(&jit->spaces[s][set], jb->entry_saved);
+    if (jb->listed) {
+        table_forget(&jit->super, jb);
+        for (unsigned s = 0; s < SPACES; s++)
+            for (unsigned set = 0; set < 2; set++)
+                table_forget(&jit->spaces[s][set], jb);
+    }
     pinned_forget(jit, jb->entry_saved);
     while (incoming) {
         struct jit_link *l = incoming;
@@ -329,11 +365,13 @@ static void block_dropped(struct vcpu *c, struct block *b)
 
 void jit_flush(struct jit *jit)
 {
+    jit->returns_stale = true;
     jit->code_used = jit->stub_bytes;
     jit->arena_used = 0;
     jit->generation++;
     jit->stats.flushes++;
     jit->exit_link = NULL;
+    slots_begin(jit);
     jumps_clear(&jit->super);
     for (unsigned s = 0; s < SPACES; s++)
         for (unsigned set = 0; set < 2; set++)
@@ -387,6 +425,10 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
     jit->has_avx = host_has(&c->host->cpu, ISA_AVX);
     jit->has_avx512 = c->host->has_avx512;
     jit->has_avx512bw = c->host->has_avx512bw;
+    if (getrandom(&jit->no_return, sizeof(jit->no_return), GRND_NONBLOCK) < 0)
+        jit->no_return = (uint64_t)(uintptr_t)region * 0x9e3779b97f4a7c15ull;
+    jit->no_return |= 1ull << 63;
+    jit->no_return &= ~(1ull << 62); /* no address */
     stubs_emit(jit);
     jit->stub_bytes = jit->code_used;
     c->jit = jit;

@@ -12,20 +12,6 @@
 
 /* ---- leaving ---- */
 
-/* T1 = pair of slots for the RIP in T2. */
-static void gen_jump_slot(struct translation *t)
-{
-    struct as *a = &t->as;
-    const void *slots = t->pinned ? &t->jit->pinned.jumps : &t->jit->jumps[t->set];
-    unsigned pairs = (t->pinned ? PINNED_SLOTS : JUMP_SLOTS) / 2;
-    _Static_assert(2 * sizeof(struct jump_slot) == 32, "a pair for every 8 bytes of code");
-    static const uint8_t lea[] = {0x46, 0x8d, 0x1c, 0x95, 0, 0, 0, 0}; /* T1 = T2 * 4 */
-    for (unsigned n = 0; n < sizeof(lea); n++)
-        as8(a, lea[n]);
-    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), (pairs - 1) * 32, 4);
-    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(slots), 0);
-}
-
 /* To the RIP in T2, by the jump slots; flags are not live in EFLAGS any more. Pinned blocks
  * set code_base themselves. */
 void gen_indirect(struct translation *t)
@@ -34,7 +20,7 @@ void gen_indirect(struct translation *t)
     plan(t, PLAN_SLOTS, 0);
     as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
     as_patch(a, as_jcc(a, CC_NE), t->jit->exit_indirect);
-    gen_jump_slot(t);
+    gen_jump_slot(a, t->jit, t->set, t->pinned);
     if (t->pinned)
         as_op(a, OPC(0, 0x0b) | OP_W, T2, rm_near(&t->jit->pinned.key), 0);
     as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 0), 0);
@@ -53,13 +39,62 @@ static void gen_indirect_checked(struct translation *t, int32_t sp_move)
     struct jit_site *site = site_new(t);
     plan(t, PLAN_SLOTS, 0);
     as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
-    cold_add_jump(t, as_jcc(a, CC_NE), site, false, sp_move);
-    gen_jump_slot(t);
+    cold_add_jump(t, as_jcc(a, CC_NE), site, COLD_LEAVE, sp_move);
+    gen_jump_slot(a, t->jit, t->set, t->pinned);
     as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 0), 0);
-    cold_add_jump(t, as_jcc(a, CC_NE), site, true, sp_move);
+    cold_add_jump(t, as_jcc(a, CC_NE), site, COLD_SECOND, sp_move);
     if (sp_move)
         gen_move_sp(t, sp_move);
     gen_jump_through(a, t->jit, 0);
+}
+
+/* Whether calls and returns here go by the host's stack. Between STAC and CLAC they do not:
+ * code for there must not be returned to from elsewhere, nor the other way round. */
+static bool has_returns(const struct translation *t)
+{
+    return !t->pinned && t->set != SET_SUPER_AC;
+}
+
+/* RET to the RIP in T2. If that is what the last call left on the host's stack, its code is where
+ * to go on, and the host's processor has known that for long. */
+static void gen_return(struct translation *t, int32_t sp_move)
+{
+    struct as *a = &t->as;
+    if (!has_returns(t)) {
+        gen_indirect_checked(t, sp_move);
+        return;
+    }
+    struct jit_site *site = site_new(t);
+    as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(H_RSP, 8), 0);
+    cold_add_jump(t, as_jcc(a, CC_NE), site, COLD_RETURN, sp_move);
+    gen_move_sp(t, sp_move);
+    as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T2), (uint64_t)-4096, 4);
+    as_store(a, rm_near(&t->jit->code_base), T2);
+    as8(a, 0xc3);
+}
+
+/* The call's return address, in T2, goes to the host's stack, with the code there, which is a jump
+ * to the instruction behind. What is emitted next is the jump to the call's target. */
+static void gen_remember_return(struct translation *t)
+{
+    struct as *a = &t->as;
+    if (!has_returns(t) || t->offset > 4096 - INSN_MAX_BYTES)
+        return;
+    as_op(a, OPC(0, 0x3b) | OP_W, H_RSP, rm_near(&t->jit->stack_limit), 0);
+    uint8_t *room = as_jcc(a, CC_AE);
+    as_load(a, H_RSP, rm_near(&t->jit->stack_base));
+    as_patch(a, room, as_here(a));
+    as8(a, 0x41); /* push */
+    as8(a, 0x50 | (T2 & 7));
+    as8(a, 0xe8); /* call */
+    a->p += 4;
+    uint8_t *body = a->p - 4;
+    as_lea(a, H_RSP, rm_mem(H_RSP, 8));
+    enum flags_at flags = t->flags;
+    t->flags = FLAGS_SAVED;
+    gen_jump(t, t->offset);
+    t->flags = flags;
+    as_patch(a, body, as_here(a));
 }
 
 /* All flags into flags_ax: what lies behind is unknown. */
@@ -112,6 +147,8 @@ static struct jit_link *link_new(struct translation *t, int64_t offset)
         return NULL;
     }
     link->from = t->out;
+    link->sibling = t->out->outgoing;
+    t->out->outgoing = link;
     link->offset = offset;
     link->shadow = t->shadow;
     plan(t, PLAN_LINK, offset);
@@ -139,9 +176,41 @@ static bool flags_dead_at(const struct translation *t, int64_t offset)
     return to && !to->needs_flags;
 }
 
+/* To another page: the code there is that which was linked if the TLB has the tag of its page
+ * (tlb_code_tag). The stub that is asked if not knows that code_base is the new one already. */
+static void gen_jump_far(struct translation *t, int64_t offset)
+{
+    struct as *a = &t->as;
+    flags_save_all(t);
+    struct jit_link *link = link_new(t, offset);
+    if (!link)
+        return;
+    link->patience = 1;
+    if (offset < (int64_t)t->offset) {
+        as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
+        cold_add(t, as_jcc(a, CC_NE), NULL, link);
+    }
+    gen_rip(t, offset & ~4095ll);
+    as_load(a, T1, rm_near(&t->c->tlb));
+    as_store(a, rm_near(&t->jit->code_base), T2);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 4, rm_reg(T2), TLB_CODE_BITS - 12, 1);
+    as_op(a, OPC(0, 0x2b) | OP_W, T2, rm_mem(T1, 1 << 20), 0); /* minus the page's number */
+    link->entry = a->p - 4;
+    memset(link->entry, 0, 4);
+    as_op_imm(a, OPC(0, 0x81) | OP_W, 0, rm_reg(T2), 0, 4);
+    link->page = a->p - 4;
+    cold_add_far(t, as_jcc(a, CC_NE), link);
+    link->patch = as_jmp(a);
+    cold_add_far(t, link->patch, link);
+}
+
 void gen_jump(struct translation *t, int64_t offset)
 {
     struct as *a = &t->as;
+    if (!linkable(offset) && !t->pinned) {
+        gen_jump_far(t, offset);
+        return;
+    }
     if (!linkable(offset)) {
         flags_save_all(t);
         gen_rip(t, offset);
@@ -420,6 +489,8 @@ static bool gen_call_near(struct translation *t, const struct insn *i)
     gen_rip(t, t->offset);
     as_store_n(&t->as, rm_mem(T1, 0), T2, bytes);
     gen_move_sp(t, -(int32_t)bytes);
+    flags_save_all(t);
+    gen_remember_return(t);
     gen_jump(t, target);
     return true;
 }
@@ -456,7 +527,7 @@ static bool gen_ret(struct translation *t, const struct insn *i)
     gen_load_target(t, i, rm_mem(T1, 0));
     int32_t moves = (int32_t)(bytes + (i->opcode == 0xc2 ? (uint16_t)i->imm : 0));
     if (!t->pinned) {
-        gen_indirect_checked(t, moves);
+        gen_return(t, moves);
         return true;
     }
     gen_target_check(t, i);
@@ -507,6 +578,8 @@ static bool gen_call_indirect(struct translation *t, const struct insn *i)
     gen_rip(t, t->offset);
     as_store_n(a, rm_mem(T1, 0), T2, bytes);
     gen_move_sp(t, -(int32_t)bytes);
+    flags_save_all(t);
+    gen_remember_return(t);
     as_load(a, T2, rm_near(&t->jit->tmp));
     gen_indirect(t);
     return true;
@@ -575,8 +648,7 @@ bool gen_stack_run(struct translation *t, bool *ended)
     *ended = returns;
     if (returns) { /* should it fault, the POPs are done */
         gen_move_sp(t, (int32_t)(n * bytes));
-        gen_indirect_checked(t,
-                             (int32_t)(bytes + (ret->opcode == 0xc2 ? (uint16_t)ret->imm : 0)));
+        gen_return(t, (int32_t)(bytes + (ret->opcode == 0xc2 ? (uint16_t)ret->imm : 0)));
     } else {
         gen_move_sp(t, op == OP_PUSH ? -size : size);
     }

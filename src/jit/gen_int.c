@@ -8,6 +8,7 @@
  */
 #include "jit/internal.h"
 
+#include "cpu/interp/hostexec.h"
 #include "cpu/x86.h"
 
 struct parts {
@@ -175,13 +176,31 @@ static bool needs_both(const struct insn *i, const struct parts *p)
     return high && rex;
 }
 
+static unsigned mandatory_prefix(unsigned op)
+{
+    switch (op) {
+    case OP_POPCNT:
+    case OP_TZCNT:
+    case OP_LZCNT:
+    case OP_ADOX:
+        return OP_F3;
+    case OP_ADCX:
+        return OP_66;
+    case OP_CRC32:
+        return OP_F2;
+    default:
+        return 0;
+    }
+}
+
 static bool gen_plain(struct translation *t, const struct insn *i)
 {
     struct parts p;
     if (!find_parts(i, &p) || needs_both(i, &p))
         return false;
-    if (i->op == OP_POPCNT || i->op == OP_TZCNT || i->op == OP_LZCNT)
-        p.op |= OP_F3;
+    if (i->op == OP_MOVNTI || i->op == OP_ADCX || i->op == OP_ADOX)
+        p.op &= ~(unsigned)OP_66; /* operands have no such size */
+    p.op |= mandatory_prefix(i->op);
     if (i->mem && (!p.rm || p.rm_bytes == 0))
         return false;
     if (i->op == OP_CMPXCHG && p.op & OP_BYTE_REG && i->reg == 16)
@@ -308,11 +327,57 @@ static bool gen_wide_exchange(struct translation *t, const struct insn *i)
     return true;
 }
 
+/* Of BT and its kind with a register: it selects the element, too. T1 = its address as if it were
+ * that of the first. */
+static void gen_bit_address(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    unsigned index = host_reg(i->reg), shift = i->opsize == 8 ? 3 : i->opsize == 4 ? 2 : 1;
+    gen_effective(t, i, T1);
+    struct rm rm = index == SPILLED ? guest_home(t, i->reg) : rm_reg(index);
+    if (i->opsize == 2)
+        as_op(a, OPC(1, 0xbf) | OP_W, T2, rm, 0); /* movsx */
+    else if (i->opsize == 4)
+        as_op(a, OPC(0, 0x63) | OP_W, T2, rm, 0); /* movsxd */
+    else
+        as_load(a, T2, rm);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 7, rm_reg(T2), shift + 3, 1);
+    struct rm sum = rm_sib(T1, T2, shift, 0);
+    if (i->addrsize == 8)
+        as_lea(a, T1, sum);
+    else
+        as_lea32(a, T1, sum);
+    if (i->addrsize == 2)
+        as_op(a, OPC(1, 0xb7), T1, rm_reg(T1), 0);
+}
+
+static bool gen_bit_string(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    bool write = i->op != OP_BT;
+    unsigned index = host_reg(i->reg);
+    flags_preserve(t);
+    gen_bit_address(t, i);
+    gen_check(t, i->seg, i->opsize, write);
+    if (i->prefixes & PFX_LOCK) {
+        as_op_imm(a, OPC(0, 0xf6), 0, rm_reg(T1), i->opsize - 1u, 1);
+        gen_bail(t, CC_NE);
+    }
+    as_load32(a, T2, index == SPILLED ? guest_home(t, i->reg) : rm_reg(index));
+    as_op_imm(a, OPC(0, 0x83), 4, rm_reg(T2), i->opsize * 8u - 1, 1);
+    as_store(a, rm_near(&t->jit->tmp), T2);
+    flags_before(t);
+    as_load(a, T2, rm_near(&t->jit->tmp));
+    unsigned op = OPC(1, i->opcode) | (i->prefixes & PFX_LOCK ? OP_LOCK : 0);
+    as_op(a, op | (i->opsize == 8 ? OP_W : i->opsize == 2 ? OP_66 : 0), T2, rm_mem(T1, 0), 0);
+    flags_after(t);
+    return true;
+}
+
 static bool gen_bit_test(struct translation *t, const struct insn *i)
 {
-    if (i->mem && insn_row(i)->operands[1].kind == KIND_G)
-        return false; /* the index selects the address too */
-    return gen_plain(t, i);
+    return i->mem && insn_row(i)->operands[1].kind == KIND_G ? gen_bit_string(t, i)
+                                                             : gen_plain(t, i);
 }
 
 /* DIV of AX by a byte */
@@ -475,11 +540,13 @@ static bool gen_pause(struct translation *t)
 
 /* ---- all ---- */
 
-/* What the CPU model lacks is something else, or #UD. */
+/* What the CPU model lacks is something else, or #UD; what the host lacks, the interpreter's. */
 static bool as_decoded(const struct translation *t, const struct insn *i)
 {
     if (insn_row(i)->feature == ISA_BASE)
         return true;
+    if (!host_has(&t->c->host->cpu, insn_row(i)->feature))
+        return false;
     struct insn bound = *i;
     insn_bind(t->c, &bound);
     return bound.op == i->op;
@@ -524,6 +591,11 @@ bool gen_integer(struct translation *t, const struct insn *i)
     case OP_MOVSXD:
     case OP_CMOVCC:
     case OP_SETCC:
+    case OP_MOVBE:
+    case OP_MOVNTI:
+    case OP_CRC32:
+    case OP_ADCX:
+    case OP_ADOX:
         return gen_plain(t, i);
     case OP_INC:
     case OP_DEC:

@@ -10,6 +10,7 @@
  */
 #include "jit/internal.h"
 
+#include "cpu/interp/hostexec.h"
 #include "cpu/x86.h"
 
 struct form {
@@ -115,6 +116,8 @@ static bool describe(const struct translation *t, const struct insn *i, struct f
         return false;
     if (i->prefixes & PFX_EVEX && !t->jit->has_avx512)
         return false;
+    if (op_table[i->op].class == CLASS_INT && !host_has(&t->c->host->cpu, row->feature))
+        return false;
     *f = (struct form){.spilled_reg = REG_NONE,
                        .spilled_rm = REG_NONE,
                        .spilled_vvvv = REG_NONE,
@@ -123,10 +126,12 @@ static bool describe(const struct translation *t, const struct insn *i, struct f
     for (unsigned k = 0; insn_operand(i, k, &o); k++)
         if (!place(f, i, &o))
             return false;
-    bool two = f->spilled_reg != REG_NONE && f->spilled_vvvv != REG_NONE &&
-               f->spilled_reg != f->spilled_vvvv;
-    if (two || (f->spilled_reg == f->spilled_vvvv && f->store_reg && f->store_vvvv))
-        return false;
+    if (f->spilled_reg != REG_NONE && f->spilled_vvvv != REG_NONE) {
+        bool reads = f->load_reg || (f->spilled_reg == f->spilled_vvvv && f->store_vvvv);
+        if (reads || f->spilled_rm != REG_NONE)
+            return false;
+        f->reg = T1; /* the address there is not needed any more when it is written */
+    }
     struct insn bound = *i;
     insn_bind(t->c, &bound);
     return bound.op == i->op;
@@ -244,7 +249,7 @@ static void load_spilled(struct translation *t, const struct form *f)
 static void store_spilled(struct translation *t, const struct form *f)
 {
     if (f->store_reg)
-        as_store(&t->as, guest_home(t, f->spilled_reg), T2);
+        as_store(&t->as, guest_home(t, f->spilled_reg), f->reg);
     if (f->store_vvvv)
         as_store(&t->as, guest_home(t, f->spilled_vvvv), T2);
     if (f->store_rm)

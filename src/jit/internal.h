@@ -9,6 +9,7 @@
  *   pinned.c       what 16-bit code and non-flat segments need beside that
  *   gen_int.c      integer instructions; gen_flow.c: branches, calls, the stack
  *   gen_segment.c  segment registers; gen_far.c: far transfers, INT, IRET
+ *   tables.h       where memory operands and jumps are looked up
  *   view.h         the log, perf and `weir disas` look at what was made
  *   x64/mem.c      memory operands; x64/stubs.c: entry, exits, slow paths
  *
@@ -27,6 +28,7 @@
 #include "jit/jit.h"
 #include "jit/plan.h"
 #include "jit/stats.h"
+#include "jit/tables.h"
 #include "jit/x64/asm.h"
 
 #define T1      H_R11
@@ -34,78 +36,15 @@
 #define H_SP    H_R9 /* the guest's RSP */
 #define SPILLED 0xff
 
-/* Last page seen by memory operands that share the slot: an access hits if linear - page is
- * in the page; host is added then. */
-struct page_slot {
-    uint64_t page;
-    uint64_t host;
-};
-#define SLOTS      512u
-#define PATIENCE   1000u
-#define MISS_TICKS 100u /* apart or more, a miss costs less than the other way would */
-#define SLOT_STACK 0u   /* shared by all operands with base RSP */
-/* The same by page number, for operands whose pages vary. */
-#define PAGE_SLOTS 1024u
-/* No page has this (non-canonical) address; should a guest use it, it finds `dummy`. */
-#define SLOT_EMPTY 0x7a3fc1d2e5b96000ull
-enum slot_set { SET_USER, SET_SUPER_AC, SET_SUPER, SET_COUNT };
-
-/* By RIP, in pairs; filled for the current address space only. */
-struct jump_slot {
-    uint64_t rip;
-    uint64_t code;
-};
-#define JUMP_SLOTS 65536u
-#define JUMP_PAIRS (JUMP_SLOTS / 2)
-#define JUMP_PAGES 4096u
-
 /* What code needs of the host's vector registers, each level including the one before. */
 enum fpu_level { FPU_NONE, FPU_SSE, FPU_AVX, FPU_AVX512, FPU_LEVELS };
-
-/* What one slot set has by number. That of SET_SUPER is filled with global pages only, if there
- * are such, and so is common to all address spaces; the others are for one each. */
-struct set_tables {
-    struct page_slot pages[2][PAGE_SLOTS]; /* [write] */
-    struct jump_slot jumps[JUMP_SLOTS];
-    uint32_t
-        filled[JUMP_PAIRS]; /* first slots of pairs in use: to go through `jumps` costs that */
-    uint32_t filled_count;
-    uint64_t code_pages[JUMP_PAGES / 64]; /* bit map: pages that jumps may lead to, by number */
-    uint32_t mode;                        /* of the blocks in `jumps` */
-    bool used; /* since it was made; otherwise its contents mean nothing */
-};
-
-/* Jump slots of pinned blocks (see struct jit_block) are by RIP | key, which tells apart code
- * segments and modes. They are emptied by every change of mappings. */
-struct cs_context {
-    uint64_t base, key;
-    uint32_t limit, mode;
-};
-#define CS_CONTEXTS  64u
-#define CS_KEYS_MAX  (1u << 15)
-#define PINNED_SLOTS 1024u
-struct pinned {
-    uint64_t key;            /* of the current CS */
-    struct jump_slot *jumps; /* = slots, for code */
-    struct jump_slot slots[PINNED_SLOTS];
-    bool filled; /* some slots may be */
-    uint32_t keys_given;
-    struct cs_context contexts[CS_CONTEXTS];
-};
-
-/* Pages that hold code and data. Writes go there through `lines` (blocks_code_lines). */
-struct mixed_page {
-    uint64_t host;
-    const uint64_t *lines;
-};
-#define MIXED_PAGES 64u
 
 struct jit_block;
 
 /* A place in translated code from where C may be called for one instruction. */
 struct jit_site {
     struct page_slot *slot; /* of its own */
-    bool paged;             /* it goes by `pages`; neither: always C */
+    bool paged;             /* it goes by the TLB; neither: always C */
     uint64_t back;          /* where the fast path goes on with T1 = host address */
     uint64_t resume;        /* behind the instruction */
     struct jit_block *block;
@@ -117,7 +56,7 @@ struct jit_site {
     bool alone;        /* the instructions behind it are done with it: C leaves when it is */
     bool whole;        /* there is no fast path */
     uint64_t since;    /* time stamp counter when `patience` was last full */
-    uint16_t patience; /* misses of `slot` before the operand goes by `pages` */
+    uint16_t patience; /* misses of `slot` before the operand goes by the TLB */
     struct insn *insn; /* bound, and an end; NULL until C is called */
 };
 
@@ -125,13 +64,16 @@ struct jit_site {
 struct jit_link {
     struct jit_block *from, *to; /* to: NULL if not linked */
     struct jit_link *next;       /* of those that lead to `to` */
+    struct jit_link *sibling;    /* of those that lead out of `from` */
     bool flags_dead;             /* `from` relies on `to` not to need the flags */
     int64_t offset;              /* target - code_base */
     uint8_t *patch;              /* rel32 */
     uint64_t cold;               /* where it leads if not linked */
     uint64_t back;               /* of a check at a block's start: where it goes on */
-    bool saved;                  /* flags are in flags_ax there */
-    bool shadow;                 /* interrupts are held off for the instruction there */
+    uint8_t *entry, *page; /* to another page: disp32 of its TLB entry, imm32 of its number */
+    uint32_t patience;     /* how often it may lead astray before C links it again */
+    bool saved;            /* flags are in flags_ax there */
+    bool shadow;           /* interrupts are held off for the instruction there */
 };
 
 /*
@@ -143,7 +85,7 @@ struct jit_block {
     struct block *block;
     uint64_t entry_live;  /* flags in EFLAGS */
     uint64_t entry_saved; /* flags in flags_ax */
-    struct jit_link *incoming;
+    struct jit_link *incoming, *outgoing;
     struct jit_block *other; /* of the same block */
     uint32_t mode;
     uint32_t code_base, cs_limit; /* pinned */
@@ -151,6 +93,7 @@ struct jit_block {
     uint8_t level; /* enum fpu_level */
     bool x87;
     bool needs_flags; /* at its start */
+    bool listed;      /* in jump slots */
     bool dead;
 };
 
@@ -165,10 +108,11 @@ struct jit {
     uint8_t allowed, want;
     bool x87_allowed, x87_want;
     uint16_t host_fcw;
-    bool refused;                                /* left because `allowed` was too low */
+    bool refused;                     /* left because `allowed` was too low */
+    uint64_t stack_base, stack_limit; /* of RSP: calls that have not returned are in between */
+    uint64_t no_return;               /* the return address on top when there are none */
     struct page_slot slots[SET_COUNT][2][SLOTS]; /* [write] */
-    struct page_slot *pages[SET_COUNT][2];       /* of the current address space */
-    struct jump_slot *jumps[SET_COUNT];
+    struct jump_slot *jumps[SET_COUNT];          /* of the current address space */
     bool fill_all; /* SET_SUPER may have translations that are not global */
     struct set_tables super;
     struct set_tables spaces[SPACES][2]; /* SET_USER, SET_SUPER_AC */
@@ -185,7 +129,9 @@ struct jit {
     bool site_stopped;
     uint32_t generation; /* counts flushes */
     unsigned space;
-    unsigned next_slot[SET_COUNT][2];
+    bool returns_stale;                 /* code that calls on the stack return to may be gone */
+    unsigned slots_taken[SET_COUNT][2]; /* that many of `slots` have been given out */
+    uint32_t samples;
     uint8_t *code_rw, *code_rx;
     size_t code_bytes, stub_bytes, code_used;
     uint8_t *arena; /* sites, links, blocks */
@@ -196,8 +142,9 @@ struct jit {
     struct jit_stats stats;
     struct jit_view *view; /* NULL: nobody looks */
     /* Stubs: addresses. */
-    uint64_t enter, leave, site_call, slot_miss[SET_COUNT][2], page_miss[SET_COUNT][2],
+    uint64_t enter, leave, return_none, site_call, slot_miss[SET_COUNT][2], write_miss,
         exit_live, exit_saved, exit_indirect;
+    uint64_t far_miss[SET_COUNT][2];                                   /* [64-bit code] */
     uint64_t jump_second, fpu_load, fpu_save, fpu_need[2][FPU_LEVELS]; /* [x87] */
 };
 
@@ -213,7 +160,13 @@ struct cold {
     uint8_t *from; /* rel32 that leads here */
     struct jit_site *site;
     struct jit_link *link;
-    enum { COLD_PLAIN, COLD_SECOND, COLD_LEAVE } kind; /* the others: of an indirect jump */
+    enum {
+        COLD_PLAIN,
+        COLD_FAR,    /* of a link to another page */
+        COLD_SECOND, /* of an indirect jump, as are the next */
+        COLD_LEAVE,
+        COLD_RETURN
+    } kind;
     int32_t sp_move; /* added to SP once its target is known to be one */
 };
 
@@ -253,8 +206,9 @@ struct jit_site *site_new(struct translation *t);
 void cold_add(struct translation *t, uint8_t *from, struct jit_site *site,
               struct jit_link *link);
 /* For an indirect jump to T2: looks into the second slot of the pair at T1, or leaves at once. */
-void cold_add_jump(struct translation *t, uint8_t *from, struct jit_site *site, bool second,
+void cold_add_jump(struct translation *t, uint8_t *from, struct jit_site *site, unsigned kind,
                    int32_t sp_move);
+void cold_add_far(struct translation *t, uint8_t *from, struct jit_link *link);
 void gen_move_sp(struct translation *t, int32_t by);
 /* Before code that destroys EFLAGS: saves what instruction `at` and those behind it need. */
 void flags_preserve(struct translation *t);
@@ -316,6 +270,8 @@ void gen_bail(struct translation *t, unsigned cc);
 
 /* x64/stubs.c */
 void stubs_emit(struct jit *jit);
+/* T1 = pair of slots for the RIP in T2. */
+void gen_jump_slot(struct as *a, const struct jit *jit, enum slot_set set, bool pinned);
 /* On through slot 0 or 1 of the pair at T1, whose RIP is in T2; not for pinned blocks. */
 void gen_jump_through(struct as *a, const struct jit *jit, unsigned slot);
 /* Condition A: T2 is not canonical. Destroys T1. */
@@ -330,7 +286,8 @@ void gen_fpu_save(struct as *a, struct jit *jit); /* if anything is loaded; chan
 void *arena_take(struct jit *jit, size_t bytes); /* NULL: full */
 void jit_flush(struct jit *jit);
 void jit_drop(struct jit *jit, struct jit_block *jb);
-void jit_link_to(struct jit *jit, struct jit_link *link, struct jit_block *to);
+/* `linear`: of the target; matters for links to other pages. */
+void jit_link_to(struct jit *jit, struct jit_link *link, struct jit_block *to, uint64_t linear);
 struct set_tables *set_tables(struct jit *jit, enum slot_set set); /* the current ones */
 void jumps_clear(struct set_tables *t);
 void jump_set(struct set_tables *t, uint64_t rip, uint64_t code);
@@ -368,18 +325,6 @@ uint64_t jit_serve_site(struct jit_site *site);
 /* Whether there is code for such blocks at all. */
 bool jit_translatable(const struct block *b);
 
-/* First slot of the pair for `rip`; gen_flow.c computes the same. */
-static inline uint32_t jump_index(uint64_t rip, uint32_t slots)
-{
-    return (uint32_t)(rip / 8) * 2 % slots;
-}
-/* RIP of an empty slot: one that belongs to another pair, so whatever RIP a guest jumps to never
- * equals it. Zero, so that fresh memory is empty, but for the pair that 0 itself belongs to. */
-static inline uint64_t jump_empty(uint32_t index)
-{
-    return index < 2 ? 8 : 0;
-}
-
 /* ---- registers ---- */
 
 static inline unsigned host_reg(unsigned guest)
@@ -388,6 +333,11 @@ static inline unsigned host_reg(unsigned guest)
                                     H_RSI, H_RDI, H_R8,  SPILLED, SPILLED, SPILLED,
                                     H_R12, H_R13, H_R14, H_R15};
     return map[guest];
+}
+/* Tag of an entry of the TLB. */
+static inline int32_t tlb_tag(bool write)
+{
+    return write ? offsetof(struct tlb_entry, write) : offsetof(struct tlb_entry, read);
 }
 static inline struct rm guest_home(const struct translation *t, unsigned guest)
 {

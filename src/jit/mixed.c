@@ -8,9 +8,12 @@
  */
 #include "jit/internal.h"
 
+#define NO_HOST 1u /* no page's address, nor what the TLB has where there is none */
+
 void mixed_clear(struct jit *jit)
 {
-    memset(jit->mixed_pages, 0, sizeof(jit->mixed_pages));
+    for (unsigned n = 0; n < MIXED_PAGES; n++)
+        jit->mixed_pages[n].host = NO_HOST;
 }
 
 void mixed_init(struct jit *jit)
@@ -27,15 +30,14 @@ static struct mixed_page *slot_of(struct jit *jit, uint64_t host)
 void mixed_forget(struct jit *jit, uint64_t host)
 {
     if (slot_of(jit, host)->host == host)
-        slot_of(jit, host)->host = 0;
+        slot_of(jit, host)->host = NO_HOST;
 }
 
 void mixed_note(struct jit *jit)
 {
     struct vcpu *c = jit->c;
     uint64_t page = jit->miss_linear & ~0xfffull, gpa;
-    const struct tlb_entry *e = &c->tlb[(page >> 12) & (TLB_ENTRIES - 1)];
-    if (e->write != (page | TLB_SLOW) || !paging_translate(c, page, ACCESS_WRITE, c->cpl, &gpa))
+    if (c->tlb[tlb_index(page)].write == page || !tlb_knows(c, page, ACCESS_WRITE, &gpa))
         return;
     const uint8_t *page_host;
     const uint64_t *lines = blocks_code_lines(c, gpa, &page_host);

@@ -23,7 +23,7 @@
 #define DUMP_VERSION 1u
 #define DUMP_LOAD    0u
 #define ELF_X86_64   62u
-#define FIRST_MISS   13u /* number of the first stub that is a slow path of a memory operand */
+#define FIRST_MISS   14u /* number of the first stub that is a slow path of a memory operand */
 
 typedef void tell_fn(struct perf_files *p, uint64_t code, size_t bytes, const char *name);
 
@@ -149,7 +149,8 @@ static bool stub_of(const struct jit *jit, unsigned n, uint64_t *code, const cha
                {jit->fpu_need[0][FPU_AVX], "fpu_need_avx"},
                {jit->fpu_need[0][FPU_AVX512], "fpu_need_avx512"},
                {jit->fpu_need[1][FPU_NONE], "fpu_need_x87"},
-               {jit->jump_second, "jump_second"}};
+               {jit->jump_second, "jump_second"},
+               {jit->write_miss, "write_miss"}};
     _Static_assert(ARRAY_SIZE(one) == FIRST_MISS, "then come the slow paths");
     if (n < ARRAY_SIZE(one)) {
         *code = one[n].code;
@@ -157,10 +158,10 @@ static bool stub_of(const struct jit *jit, unsigned n, uint64_t *code, const cha
         return true;
     }
     n -= ARRAY_SIZE(one);
-    if (n >= 4 * SET_COUNT)
+    if (n >= 2 * SET_COUNT)
         return false;
-    *code = n & 2 ? jit->page_miss[n / 4][n & 1] : jit->slot_miss[n / 4][n & 1];
-    *name = sets[n / 4];
+    *code = jit->slot_miss[n / 2][n & 1];
+    *name = sets[n / 2];
     return true;
 }
 
@@ -176,8 +177,8 @@ static void stubs_tell(struct jit *jit, struct perf_files *p, tell_fn *tell)
                 next = other;
         unsigned miss = n - FIRST_MISS;
         if (n >= FIRST_MISS)
-            snprintf(text, sizeof(text), "weir %s_miss %s %s", miss & 2 ? "page" : "slot",
-                     miss & 1 ? "write" : "read", name);
+            snprintf(text, sizeof(text), "weir slot_miss %s %s", miss & 1 ? "write" : "read",
+                     name);
         else
             snprintf(text, sizeof(text), "weir %s", name);
         tell(p, code, next - code, text);

@@ -14,7 +14,10 @@
 
 #define MXCSR_MASKS 0x1f80u
 
-#define HOT 12u /* runs before a block is translated */
+#define HOT        4u  /* runs before a block is translated */
+#define HOT_SEEN   3u  /* times that a block is found running before its operands get slots */
+#define HOT_RECENT 16u /* each at most so many looks after the one before */
+#define HOT_SPREAD 32u /* blocks around it that do, too */
 
 /* ---- flags: struct vcpu has RFLAGS bits, code has LAHF and SETO ---- */
 
@@ -82,9 +85,7 @@ static void change_to_pages(struct jit_site *site)
     uint64_t now = __builtin_ia32_rdtsc(), took = now - site->since;
     site->patience = PATIENCE;
     site->since = now;
-    enum slot_set set = slots_of(b->mode);
-    if (b->dead || (took > PATIENCE * MISS_TICKS && !b->jit->limited) ||
-        site->slot == &b->jit->slots[set][site->write][SLOT_STACK])
+    if (b->dead || (took > PATIENCE * MISS_TICKS && !b->jit->limited))
         return;
     b->block->paged |= BIT64(site->index);
     jit_drop(b->jit, b);
@@ -103,8 +104,8 @@ static uint64_t serve_site(struct jit_site *site, struct insn *insn)
     c->insn_bytes = insn->length;
     enum weir_stop stop = insn->exec(c, insn);
     bool goes_on = !site->alone && !c->touched && generation == jit->generation && !b->dead &&
-                   c->mode == (b->mode & ~(uint32_t)MODE_WATCHED) && !c->shadow &&
-                   !c->pending_dr6 && c->insn_limit >= c->instructions + rest;
+                   !jit->returns_stale && c->mode == (b->mode & ~(uint32_t)MODE_WATCHED) &&
+                   !c->shadow && !c->pending_dr6 && c->insn_limit >= c->instructions + rest;
     jit->allowed = level_allowed(c);
     jit->want = b->level;
     jit->x87_allowed = x87_allowed(c);
@@ -221,6 +222,52 @@ static enum jit_exit exit_reason(const struct jit *jit)
     return !l ? EXIT_INDIRECT : !l->to ? EXIT_LINK : !l->patch ? EXIT_START : EXIT_POLL;
 }
 
+/* Time is spent in this block, and so in those that it is linked with: their operands get slots
+ * when they are translated anew. */
+static void mark_hot(struct jit *jit, struct jit_block *first)
+{
+    struct jit_block *list[HOT_SPREAD] = {first};
+    unsigned count = 1;
+    for (unsigned n = 0; n < count; n++) {
+        struct jit_block *b = list[n];
+        for (struct jit_link *l = b->outgoing; l && count < HOT_SPREAD; l = l->sibling) {
+            bool known = !l->to;
+            for (unsigned k = 0; k < count && !known; k++)
+                known = list[k] == l->to;
+            if (!known)
+                list[count++] = l->to;
+        }
+    }
+    for (unsigned n = 0; n < count; n++) {
+        struct jit_block *b = list[n];
+        if (b->dead || b->block->hot)
+            continue;
+        b->block->hot = true;
+        jit_drop(jit, b);
+    }
+}
+
+/* Whoever wants the vCPU finds it where it spends its time: that is where code is hot. */
+static void sample(struct jit *jit)
+{
+    struct vcpu *c = jit->c;
+    if (!c->poll)
+        return;
+    uint64_t linear = (c->segc[SEG_CS].base + c->rip) & c->linear_mask;
+    struct jit_link *link = jit->exit_link;
+    struct block *known = link ? link->from->block : blocks_known(c, linear);
+    struct jit_block *jb = link ? link->from : known ? known->native : NULL;
+    if (!jb)
+        return;
+    if (++jit->samples - known->seen_at > HOT_RECENT)
+        known->seen = 0; /* that was long ago */
+    known->seen_at = jit->samples;
+    if (++known->seen % HOT_SEEN)
+        return;
+    jit->exit_link = NULL;
+    mark_hot(jit, jb);
+}
+
 /* Enters code. STOP_NEXT: it stopped between blocks. */
 static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
 {
@@ -228,6 +275,7 @@ static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
     flags_to_code(jit);
     jit->code_base = c->rip - (jb->block->gpa & 0xfff);
     jit->site_stopped = false;
+    jit->returns_stale = false;
     jit->exit_link = NULL;
     jit->allowed = level_allowed(c);
     jit->x87_allowed = x87_allowed(c);
@@ -249,6 +297,7 @@ static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
         c->shadow |= jit->exit_link->shadow ? SHADOW_STI : 0;
     }
     c->rip &= rip_mask(c);
+    sample(jit);
     return STOP_NEXT;
 }
 
@@ -260,7 +309,7 @@ static void connect(struct jit *jit, uint64_t rip, struct jit_block *to)
         /* A block that needs the FPU may be left at its start. */
         bool shadow = jit->exit_link->shadow && (to->level != FPU_NONE || to->x87);
         if (!crosses && !shadow)
-            jit_link_to(jit, jit->exit_link, to);
+            jit_link_to(jit, jit->exit_link, to, rip);
         return;
     }
     jit->stats.indirect_misses++;
@@ -274,6 +323,7 @@ static void connect(struct jit *jit, uint64_t rip, struct jit_block *to)
                    (!crosses || tlb_is_global(jit->c, rip + INSN_MAX_BYTES - 1)));
     if (!global)
         return;
+    to->listed = true;
     jump_set(set_tables(jit, set), rip, to->entry_saved);
 }
 

@@ -43,14 +43,21 @@ void cold_add(struct translation *t, uint8_t *from, struct jit_site *site,
     t->cold[t->colds++] = (struct cold){.from = from, .site = site, .link = link};
 }
 
-void cold_add_jump(struct translation *t, uint8_t *from, struct jit_site *site, bool second,
+void cold_add_jump(struct translation *t, uint8_t *from, struct jit_site *site, unsigned kind,
                    int32_t sp_move)
 {
     cold_add(t, from, site, NULL);
     if (t->failed)
         return;
-    t->cold[t->colds - 1].kind = second ? COLD_SECOND : COLD_LEAVE;
+    t->cold[t->colds - 1].kind = kind;
     t->cold[t->colds - 1].sp_move = sp_move;
+}
+
+void cold_add_far(struct translation *t, uint8_t *from, struct jit_link *link)
+{
+    cold_add(t, from, NULL, link);
+    if (!t->failed)
+        t->cold[t->colds - 1].kind = COLD_FAR;
 }
 
 /* ---- flags ---- */
@@ -196,15 +203,28 @@ static bool gen_insn(struct translation *t)
 static void gen_cold_jump(struct translation *t, const struct cold *k)
 {
     struct as *a = &t->as;
-    uint8_t *no = NULL;
-    if (k->kind == COLD_SECOND) {
+    uint8_t *no[2] = {NULL};
+    if (k->kind == COLD_RETURN) {
+        as_load(a, H_RSP, rm_near(&t->jit->stack_base));
+        as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
+        no[0] = as_jcc(a, CC_NE);
+        gen_jump_slot(a, t->jit, t->set, false);
+        as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 0), 0);
+        uint8_t *second = as_jcc(a, CC_NE);
+        gen_move_sp(t, k->sp_move);
+        gen_jump_through(a, t->jit, 0);
+        as_patch(a, second, as_here(a));
+    }
+    if (k->kind != COLD_LEAVE) {
         as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 16), 0);
-        no = as_jcc(a, CC_NE);
+        no[1] = as_jcc(a, CC_NE);
         if (k->sp_move)
             gen_move_sp(t, k->sp_move);
         gen_jump_through(a, t->jit, 1);
-        as_patch(a, no, as_here(a));
+        as_patch(a, no[1], as_here(a));
     }
+    if (no[0])
+        as_patch(a, no[0], as_here(a));
     gen_canonical_test(a);
     uint8_t *faults = as_jcc(a, CC_A);
     if (k->sp_move)
@@ -220,6 +240,13 @@ static void gen_cold(struct translation *t, const struct cold *k)
     struct as *a = &t->as;
     const struct jit *jit = t->jit;
     as_patch(a, k->from, as_here(a));
+    if (k->link && k->from == k->link->patch)
+        k->link->cold = as_here(a);
+    if (k->kind == COLD_FAR) {
+        as_lea(a, T2, rm_near(k->link));
+        as_jmp_to(a, jit->far_miss[t->set][t->insns[0].code_bits == 64]);
+        return;
+    }
     if (k->kind != COLD_PLAIN) {
         gen_cold_jump(t, k);
         return;
@@ -230,18 +257,17 @@ static void gen_cold(struct translation *t, const struct cold *k)
         return;
     }
     if (k->link) {
-        k->link->cold = as_here(a);
         as_lea(a, T2, rm_near(k->link));
         as_jmp_to(a, k->link->saved ? jit->exit_saved : jit->exit_live);
         return;
     }
     const struct jit_site *site = k->site;
-    if (site->paged)
-        as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, 0), 0); /* linear again */
+    if (site->paged && site->write)
+        as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, tlb_tag(true)), 0); /* linear again */
     as_lea(a, T2, rm_near(site));
-    as_jmp_to(a, site->slot    ? jit->slot_miss[t->set][site->write]
-                 : site->paged ? jit->page_miss[t->set][site->write]
-                               : jit->site_call);
+    as_jmp_to(a, site->slot                   ? jit->slot_miss[t->set][site->write]
+                 : site->paged && site->write ? jit->write_miss
+                                              : jit->site_call);
 }
 
 /* ---- the block ---- */

@@ -15,6 +15,7 @@
 #define RAM_HOLE_START 0xc0000000ull /* RAM ends here at the latest, below 4 GiB */
 #define RAM_PAGE_BYTES 4096u
 #define RAM_CODE       1u
+#define RAM_WRITTEN    2u /* the vCPU may write there without anybody's noticing */
 
 struct ram {
     int fd;

@@ -20,16 +20,14 @@
 
 int32_t vmi_rom_offset(struct vmi *v, struct vcpu *c, uint64_t linear)
 {
-    const struct tlb_entry *e = &c->tlb[(linear >> 12) & (TLB_ENTRIES - 1)];
-    uint64_t offset;
-    if (e->execute == (linear & ~0xfffull)) {
-        offset = linear + e->addend - (uintptr_t)v->rom;
-    } else {
-        struct walk walk;
+    uint64_t gpa;
+    struct walk walk;
+    if (!tlb_knows(c, linear, ACCESS_EXECUTE, &gpa)) {
         if (!paging_walk(c, linear, &walk))
             return -1;
-        offset = walk.gpa - v->config.base;
+        gpa = walk.gpa;
     }
+    uint64_t offset = gpa - v->config.base;
     return offset < VMI_ROM_BYTES ? (int32_t)offset : -1;
 }
 

@@ -264,8 +264,10 @@ const uint64_t *blocks_code_lines(struct vcpu *c, uint64_t gpa, const uint8_t **
     const struct code_page *p = *page_slot(c->blocks, gpa & ~0xfffull);
     const struct phys_page *phys = phys_lookup(c, gpa);
     *host = phys->host;
-    bool only_code = phys->tag && __atomic_load_n(phys->tag, __ATOMIC_RELAXED) == RAM_CODE &&
-                     !phys->read_only;
+    bool only_code =
+        phys->tag &&
+        (__atomic_load_n(phys->tag, __ATOMIC_RELAXED) & ~RAM_WRITTEN) == RAM_CODE &&
+        !phys->read_only;
     return p && p->tag && only_code ? &p->lines : NULL;
 }
 
@@ -609,15 +611,21 @@ struct block *blocks_at(struct vcpu *c, uint64_t linear)
     return b;
 }
 
-struct block *blocks_lookup(struct vcpu *c, uint64_t linear)
+struct block *blocks_known(struct vcpu *c, uint64_t linear)
 {
     const struct jump_entry *j = jump_entry(c->blocks, linear);
-    const struct tlb_entry *e = &c->tlb[(linear >> 12) & (TLB_ENTRIES - 1)];
+    const struct tlb_entry *e = &c->tlb[tlb_index(linear)];
     struct block *b = j->block;
     if (LIKELY(j->linear == linear && b->offset == (linear & 0xfff) && b->mode == c->mode &&
-               e->execute == (linear & ~0xfffull) && (uintptr_t)b->host == linear + e->addend))
+               e->execute == tlb_code_tag(linear, b->gpa)))
         return b;
-    return blocks_at(c, linear);
+    return NULL;
+}
+
+struct block *blocks_lookup(struct vcpu *c, uint64_t linear)
+{
+    struct block *b = blocks_known(c, linear);
+    return LIKELY(b != NULL) ? b : blocks_at(c, linear);
 }
 
 void *blocks_native(struct vcpu *c, uint64_t gpa, uint32_t mode)

@@ -30,8 +30,11 @@ struct block {
     uint16_t count;
     uint16_t heat;   /* how often it was interpreted, up to when it is translated */
     uint8_t watched; /* WATCHED_* (events.h): for its first instruction */
-    uint64_t paged;  /* jit: instructions whose operands touch ever other pages */
-    void *native;    /* its translation (jit), NULL */
+    uint8_t seen;    /* jit: how often it was found running of late */
+    bool hot;        /* so it is */
+    uint32_t seen_at;
+    uint64_t paged; /* then: instructions whose operands touch ever other pages */
+    void *native;   /* its translation (jit), NULL */
     _Alignas(64) struct insn insns[]; /* count of them, and an end mark */
 };
 
@@ -73,6 +76,9 @@ struct block *blocks_at(struct vcpu *c, uint64_t linear);
 
 /* Like blocks_at, but asks the jump cache first. */
 struct block *blocks_lookup(struct vcpu *c, uint64_t linear);
+
+/* The block there if it is at hand, else NULL. */
+struct block *blocks_known(struct vcpu *c, uint64_t linear);
 
 /* The translation of the block at this physical address in this mode, or NULL. */
 void *blocks_native(struct vcpu *c, uint64_t gpa, uint32_t mode);

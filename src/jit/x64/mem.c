@@ -2,12 +2,15 @@
 /*
  * mem.c - memory operands of translated code.
  *
- * Each operand has a page slot, shared by few others (all with base RSP share one): the page it
- * touched last and where that is on the host. The fast path is a subtraction, a comparison,
- * which also catches accesses that leave the page, and an addition. A miss asks the TLB; what
+ * As a rule an operand looks into the TLB: it subtracts the tag of the page's entry, compares,
+ * which also catches accesses that leave the page, and adds where the page is on the host. What
  * that cannot serve (faults, MMIO, code pages, crossings) the interpreter does, the whole
- * instruction. Slots hold only what the TLB may hold, for one privilege (enum slot_set), and
- * are cleared with it (cache.c).
+ * instruction.
+ *
+ * Operands of hot blocks have a page slot, shared by few others: the page touched last there
+ * and where that is on the host, which is half as much to do and a third of the latency. All
+ * with base RSP share one, in cold blocks, too. A slot that misses asks the TLB. Slots hold only
+ * what the TLB may hold, for one privilege (enum slot_set), and are cleared with it (cache.c).
  */
 #include "jit/internal.h"
 
@@ -18,7 +21,9 @@ static bool is_wide(const struct insn *i)
 
 static void lea(struct translation *t, const struct insn *i, unsigned reg, struct rm rm)
 {
-    if (is_wide(i))
+    if (rm.disp == 0 && rm.index == H_RSP) /* the host does moves for nothing */
+        as_op(&t->as, OPC(0, 0x8b) | (is_wide(i) ? OP_W : 0), reg, rm_reg(rm.base), 0);
+    else if (is_wide(i))
         as_lea(&t->as, reg, rm);
     else
         as_lea32(&t->as, reg, rm);
@@ -101,7 +106,7 @@ static void check(struct translation *t, struct page_slot *slot, unsigned bytes,
     site->back = as_here(a);
 }
 
-/* By the table: a look at the entry of the page's number. */
+/* By the TLB itself. */
 static void check_paged(struct translation *t, unsigned bytes, bool write)
 {
     struct as *a = &t->as;
@@ -115,21 +120,35 @@ static void check_paged(struct translation *t, unsigned bytes, bool write)
     site->last_byte = (uint8_t)(bytes - 1);
     site->write = write;
     as_store(a, rm_reg(T2), T1);
-    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(T2), 12 - 4, 1);
-    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), (PAGE_SLOTS - 1) * 16, 4);
-    as_op(a, OPC(0, 0x03) | OP_W, T2, rm_near(&t->jit->pages[t->set][write]), 0);
-    as_op(a, OPC(0, 0x2b) | OP_W, T1, rm_mem(T2, 0), 0);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(T2), 12 - 5, 1);
+    _Static_assert(sizeof(struct tlb_entry) == 32, "index by shift");
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), (TLB_ENTRIES - 1) * 32, 4);
+    as_op(a, OPC(0, 0x03) | OP_W, T2, rm_near(&t->c->tlb), 0);
+    as_op(a, OPC(0, 0x2b) | OP_W, T1, rm_mem(T2, tlb_tag(write)), 0);
     as_op_imm(a, OPC(0, 0x81) | OP_W, 7, rm_reg(T1), 4096 - bytes, 4);
     cold_add(t, as_jcc(a, CC_A), site, NULL);
-    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, 8), 0);
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, offsetof(struct tlb_entry, host)), 0);
     site->back = as_here(a);
+}
+
+/* Whether the current instruction's operand has one. */
+static bool has_slot(const struct translation *t)
+{
+    return t->block->hot && !(t->block->paged >> t->at & 1);
 }
 
 static struct page_slot *slot_take(struct translation *t, bool write)
 {
-    unsigned *next = &t->jit->next_slot[t->set][write];
-    *next = *next + 1 < SLOTS ? *next + 1 : SLOT_STACK + 1;
-    return &t->jit->slots[t->set][write][*next];
+    unsigned *taken = &t->jit->slots_taken[t->set][write];
+    if (*taken < SLOTS)
+        return &t->jit->slots[t->set][write][(*taken)++];
+    return &t->jit->slots[t->set][write]
+                         [STACK_SLOTS + as_here(&t->as) / 16 % (SLOTS - STACK_SLOTS)];
+}
+
+static struct page_slot *stack_slot(struct translation *t, bool write)
+{
+    return &t->jit->slots[t->set][write][(t->block->gpa >> 8) % STACK_SLOTS];
 }
 
 void gen_bail(struct translation *t, unsigned cc)
@@ -146,10 +165,10 @@ void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bo
     gen_effective(t, i, T1);
     apply_segment(t, i->seg, bytes, write);
     bool frame = i->base == RSP || (i->base == RBP && i->addrsize == 2);
-    if (frame && i->seg == SEG_SS)
-        check(t, &t->jit->slots[t->set][write][SLOT_STACK], bytes, write);
-    else if (t->block->paged >> t->at & 1)
+    if (!has_slot(t))
         check_paged(t, bytes, write);
+    else if (frame && i->seg == SEG_SS)
+        check(t, stack_slot(t, write), bytes, write);
     else
         check(t, slot_take(t, write), bytes, write);
 }
@@ -165,7 +184,10 @@ void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool
     if (stack == MODE_STACK16)
         as_op(&t->as, OPC(1, 0xb7), T1, rm_reg(T1), 0);
     apply_segment(t, SEG_SS, bytes, write);
-    check(t, &t->jit->slots[t->set][write][SLOT_STACK], bytes, write);
+    if (has_slot(t))
+        check(t, stack_slot(t, write), bytes, write);
+    else
+        check_paged(t, bytes, write);
 }
 
 void gen_check_linear(struct translation *t, unsigned bytes, bool write)

@@ -10,6 +10,8 @@
  */
 #include "jit/internal.h"
 
+#define CALLS_MAX 1024 /* on the host's stack, 16 bytes each */
+
 static const uint8_t callee_saved[6] = {H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15};
 
 static void store_registers(struct as *a, struct vcpu *c)
@@ -47,18 +49,38 @@ static void pop(struct as *a, unsigned r)
     as8(a, 0x58 | (r & 7));
 }
 
+/* A guest that returns to `no_return`, if it ever finds it, is stopped by the next fetch. */
+static void emit_return_none(struct as *a, struct jit *jit)
+{
+    jit->return_none = begin(a);
+    as_load(a, H_RSP, rm_near(&jit->stack_base));
+    as_load(a, T2, rm_near(&jit->no_return));
+    as_jmp_to(a, jit->exit_indirect);
+}
+
 static void emit_enter(struct as *a, struct jit *jit)
 {
     jit->enter = begin(a);
     for (unsigned k = 0; k < 6; k++)
         push(a, callee_saved[k]);
-    as_lea(a, H_RSP, rm_mem(H_RSP, -8)); /* aligned for calls */
+    as_lea(a, H_RSP, rm_mem(H_RSP, -24)); /* aligned for calls */
+    as_store(a, rm_near(&jit->stack_base), H_RSP);
+    as_lea(a, T1, rm_mem(H_RSP, -16 * CALLS_MAX));
+    as_store(a, rm_near(&jit->stack_limit), T1);
+    as_load(a, T1, rm_near(&jit->no_return));
+    as_store(a, rm_mem(H_RSP, 8), T1);
+    as_lea(a, T1, rm_near((void *)(uintptr_t)jit->return_none));
+    as_store(a, rm_mem(H_RSP, 0), T1);
     as_store(a, rm_reg(T2), H_RDI);
     load_registers(a, jit->c);
     as_op(a, OPC(0, 0xff), 4, rm_reg(T2), 0);
+}
 
+static void emit_leave(struct as *a, struct jit *jit)
+{
     jit->leave = begin(a);
-    as_lea(a, H_RSP, rm_mem(H_RSP, 8));
+    as_load(a, H_RSP, rm_near(&jit->stack_base));
+    as_lea(a, H_RSP, rm_mem(H_RSP, 24));
     for (unsigned k = 6; k-- > 0;)
         pop(a, callee_saved[k]);
     as8(a, 0xc3);
@@ -80,6 +102,18 @@ static void emit_exits(struct as *a, struct jit *jit)
     store_registers(a, jit->c);
     gen_fpu_save(a, jit);
     as_jmp_to(a, jit->leave);
+}
+
+void gen_jump_slot(struct as *a, const struct jit *jit, enum slot_set set, bool pinned)
+{
+    const void *slots = pinned ? &jit->pinned.jumps : &jit->jumps[set];
+    unsigned pairs = (pinned ? PINNED_SLOTS : JUMP_SLOTS) / 2;
+    _Static_assert(2 * sizeof(struct jump_slot) == 32, "a pair for every 8 bytes of code");
+    static const uint8_t lea[] = {0x46, 0x8d, 0x1c, 0x95, 0, 0, 0, 0}; /* T1 = T2 * 4 */
+    for (unsigned n = 0; n < sizeof(lea); n++)
+        as8(a, lea[n]);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), (pairs - 1) * 32, 4);
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(slots), 0);
 }
 
 void gen_jump_through(struct as *a, const struct jit *jit, unsigned slot)
@@ -106,6 +140,30 @@ static void emit_jump_second(struct as *a, struct jit *jit)
     as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 16), 0);
     as_patch(a, as_jcc(a, CC_NE), jit->exit_indirect);
     gen_jump_through(a, jit, 1);
+}
+
+/* T2 = link to another page that does not lead there, or not now; code_base is the target's. */
+static void emit_far_miss(struct as *a, struct jit *jit, unsigned set, bool wide)
+{
+    jit->far_miss[set][wide] = begin(a);
+    as_op_imm(a, OPC(0, 0x83), 5, rm_mem(T2, offsetof(struct jit_link, patience)), 1, 1);
+    uint8_t *again = as_jcc(a, CC_E);
+    as_op_imm(a, OPC(0, 0x83), 7, rm_near(&jit->c->poll), 0, 1);
+    uint8_t *wanted = as_jcc(a, CC_NE);
+    as_load(a, T2, rm_mem(T2, offsetof(struct jit_link, offset)));
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), 4095, 4);
+    as_op(a, OPC(0, 0x03) | OP_W, T2, rm_near(&jit->code_base), 0);
+    gen_jump_slot(a, jit, set, false);
+    as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 0), 0);
+    as_patch(a, as_jcc(a, CC_NE), jit->jump_second);
+    gen_jump_through(a, jit, 0);
+
+    as_patch(a, again, as_here(a));
+    as_patch(a, wanted, as_here(a));
+    as_load(a, T1, rm_mem(T2, offsetof(struct jit_link, offset)));
+    as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(T1), (uint64_t)-4096, 4);
+    as_op(a, OPC(0, 0x29) | (wide ? OP_W : 0), T1, rm_near(&jit->code_base), 0);
+    as_jmp_to(a, jit->exit_saved);
 }
 
 static void emit_site_call(struct as *a, struct jit *jit)
@@ -144,11 +202,15 @@ static uint8_t *emit_global_test(struct as *a, struct jit *jit)
     return no;
 }
 
-static void load_three_and_go(struct as *a, struct jit *jit)
+static void load_three(struct as *a, struct jit *jit)
 {
     as_load(a, H_RAX, rm_near(&jit->save[0]));
     as_load(a, H_RCX, rm_near(&jit->save[1]));
     as_load(a, H_RDX, rm_near(&jit->save[2]));
+}
+static void load_three_and_go(struct as *a, struct jit *jit)
+{
+    load_three(a, jit);
     as_op(a, OPC(0, 0xff), 4, rm_mem(T2, offsetof(struct jit_site, back)), 0);
 }
 
@@ -157,22 +219,27 @@ static void load_three_and_go(struct as *a, struct jit *jit)
 static void emit_mixed(struct as *a, struct jit *jit)
 {
     uint8_t *no[6];
-    as_load(a, H_RCX, rm_mem(H_RAX, offsetof(struct tlb_entry, write)));
+    as_store(a, rm_reg(H_RCX), H_RAX);
+    as_op(a, OPC(0, 0x2b) | OP_W, H_RCX, rm_near(&jit->c->tlb), 0);
+    as_op_imm(a, OPC(0, 0xc1), 5, rm_reg(H_RCX), 1, 1); /* n * 32 to n * 16 */
+    as_op(a, OPC(0, 0x03) | OP_W, H_RCX, rm_near(&jit->c->tlb), 0);
+    as_load(a, H_RCX, rm_mem(H_RCX, (int32_t)tlb_info_pages));
     as_op(a, OPC(0, 0x2b) | OP_W, H_RCX, rm_reg(H_RDX), 0);
-    as_op_imm(a, OPC(0, 0x83) | OP_W, 7, rm_reg(H_RCX), TLB_SLOW, 1);
+    as_op_imm(a, OPC(0, 0x83) | OP_W, 4, rm_reg(H_RCX),
+              (uint8_t) ~(ACCESS_READ | ACCESS_EXECUTE), 1);
+    as_op_imm(a, OPC(0, 0x83) | OP_W, 7, rm_reg(H_RCX), ACCESS_WRITE, 1);
     no[0] = as_jcc(a, CC_NE);
     as_op_imm(a, OPC(0, 0x80), 7, rm_mem(T2, offsetof(struct jit_site, range)), 0, 1);
     no[1] = as_jcc(a, CC_NE);
     as_op_imm(a, OPC(0, 0x80), 7, rm_mem(T2, offsetof(struct jit_site, last_byte)), 63, 1);
     no[2] = as_jcc(a, CC_A); /* it may touch more than two lines */
-    as_load(a, H_RAX, rm_mem(H_RAX, offsetof(struct tlb_entry, addend)));
-    as_op(a, OPC(0, 0x03) | OP_W, H_RDX, rm_reg(H_RAX), 0);
-    as_store(a, rm_reg(H_RCX), H_RDX);
+    as_load(a, H_RAX, rm_mem(H_RAX, offsetof(struct tlb_entry, host)));
+    as_store(a, rm_reg(H_RCX), H_RAX);
     as_op_imm(a, OPC(0, 0xc1), 5, rm_reg(H_RCX), 12 - 4, 1);
     _Static_assert(sizeof(struct mixed_page) == 16, "index by shift");
     as_op_imm(a, OPC(0, 0x81), 4, rm_reg(H_RCX), (MIXED_PAGES - 1) * 16, 4);
     as_op(a, OPC(0, 0x03) | OP_W, H_RCX, rm_near(&jit->mixed), 0);
-    as_op(a, OPC(0, 0x3b) | OP_W, H_RDX, rm_mem(H_RCX, offsetof(struct mixed_page, host)), 0);
+    as_op(a, OPC(0, 0x3b) | OP_W, H_RAX, rm_mem(H_RCX, offsetof(struct mixed_page, host)), 0);
     no[3] = as_jcc(a, CC_NE);
     as_load(a, H_RCX, rm_mem(H_RCX, offsetof(struct mixed_page, lines)));
     as_load(a, H_RCX, rm_mem(H_RCX, 0));
@@ -185,6 +252,7 @@ static void emit_mixed(struct as *a, struct jit *jit)
     as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RDX), 6, 1);
     as_op(a, OPC(1, 0xa3) | OP_W, H_RDX, rm_reg(H_RCX), 0);
     no[5] = as_jcc(a, CC_B);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), 0xfff, 4);
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_reg(H_RAX), 0);
     load_three_and_go(a, jit);
     for (unsigned k = 0; k < 6; k++)
@@ -192,9 +260,9 @@ static void emit_mixed(struct as *a, struct jit *jit)
     as_store(a, rm_near(&jit->miss_linear), T1);
 }
 
-/* T1 = linear, T2 = site, RCX = slot to be filled; RAX, RCX, RDX are saved. The same search as
- * tlb_read_hit and tlb_write_hit (cpu/access.h). */
-static void emit_search(struct as *a, struct jit *jit, unsigned set, bool write)
+/* For the access of T2 = site to T1 = linear: RAX = entry of the TLB, RDX = page of the last
+ * byte. As tlb_read_hit and tlb_write_hit do it (cpu/access.h). */
+static void emit_search(struct as *a, struct jit *jit)
 {
     as_store(a, rm_reg(H_RAX), T1);
     as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RAX), 12 - 5, 1); /* shr */
@@ -204,25 +272,6 @@ static void emit_search(struct as *a, struct jit *jit, unsigned set, bool write)
     as_op(a, OPC(1, 0xb6), H_RDX, rm_mem(T2, offsetof(struct jit_site, last_byte)), 0);
     as_op(a, OPC(0, 0x03) | OP_W, H_RDX, rm_reg(T1), 0);
     as_op_imm(a, OPC(0, 0x81) | OP_W, 4, rm_reg(H_RDX), (uint64_t)-4096, 4);
-    size_t tag = write ? offsetof(struct tlb_entry, write) : offsetof(struct tlb_entry, read);
-    as_op(a, OPC(0, 0x3b) | OP_W, H_RDX, rm_mem(H_RAX, (int32_t)tag), 0);
-    uint8_t *miss = as_jcc(a, CC_NE);
-    as_load(a, H_RAX, rm_mem(H_RAX, offsetof(struct tlb_entry, addend)));
-    uint8_t *not_global = set == SET_SUPER ? emit_global_test(a, jit) : NULL;
-    as_store(a, rm_mem(H_RCX, 0), H_RDX);
-    as_op(a, OPC(0, 0x03) | OP_W, H_RDX, rm_reg(H_RAX), 0);
-    as_store(a, rm_mem(H_RCX, 8), H_RDX);
-    if (not_global)
-        as_patch(a, not_global, as_here(a));
-    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_reg(H_RAX), 0);
-    load_three_and_go(a, jit);
-    as_patch(a, miss, as_here(a));
-    if (write)
-        emit_mixed(a, jit);
-    as_load(a, H_RAX, rm_near(&jit->save[0]));
-    as_load(a, H_RCX, rm_near(&jit->save[1]));
-    as_load(a, H_RDX, rm_near(&jit->save[2]));
-    as_jmp_to(a, jit->site_call);
 }
 
 static void emit_save_three(struct as *a, struct jit *jit)
@@ -242,37 +291,55 @@ static void emit_slot_miss(struct as *a, struct jit *jit, unsigned set, bool wri
     emit_save_three(a, jit);
     as_load(a, H_RCX, rm_mem(T2, offsetof(struct jit_site, slot)));
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(H_RCX, 0), 0);
-    emit_search(a, jit, set, write);
+    emit_search(a, jit);
+    as_op(a, OPC(0, 0x3b) | OP_W, H_RDX, rm_mem(H_RAX, tlb_tag(write)), 0);
+    uint8_t *miss = as_jcc(a, CC_NE);
+    as_load(a, H_RAX, rm_mem(H_RAX, offsetof(struct tlb_entry, host)));
+    uint8_t *not_global = set == SET_SUPER ? emit_global_test(a, jit) : NULL;
+    as_store(a, rm_mem(H_RCX, 0), H_RDX);
+    as_store(a, rm_mem(H_RCX, 8), H_RAX);
+    if (not_global)
+        as_patch(a, not_global, as_here(a));
+    as_op(a, OPC(0, 0x2b) | OP_W, T1, rm_reg(H_RDX), 0);
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_reg(H_RAX), 0);
+    load_three_and_go(a, jit);
+    as_patch(a, miss, as_here(a));
+    if (write)
+        emit_mixed(a, jit);
+    load_three(a, jit);
+    as_jmp_to(a, jit->site_call);
 }
 
-/* T1 = linear. */
-static void emit_page_miss(struct as *a, struct jit *jit, unsigned set, bool write)
+/* T1 = linear: of a write that the TLB has no tag for. */
+static void emit_write_miss(struct as *a, struct jit *jit)
 {
-    jit->page_miss[set][write] = begin(a);
+    jit->write_miss = begin(a);
     emit_save_three(a, jit);
-    as_store(a, rm_reg(H_RCX), T1);
-    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RCX), 12 - 4, 1);
-    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(H_RCX), (PAGE_SLOTS - 1) * 16, 4);
-    as_op(a, OPC(0, 0x03) | OP_W, H_RCX, rm_near(&jit->pages[set][write]), 0);
-    emit_search(a, jit, set, write);
+    emit_search(a, jit);
+    emit_mixed(a, jit);
+    load_three(a, jit);
+    as_jmp_to(a, jit->site_call);
 }
 
 void stubs_emit(struct jit *jit)
 {
     struct as a = {.p = jit->code_rw, .rx = jit->code_rx - jit->code_rw};
     jit->c->jit = jit;
-    emit_enter(&a, jit);
+    emit_leave(&a, jit);
     fpu_stubs_emit(&a, jit);
     emit_exits(&a, jit);
+    emit_return_none(&a, jit);
+    emit_enter(&a, jit);
     emit_jump_second(&a, jit);
     fpu_need_stubs_emit(&a, jit);
     emit_site_call(&a, jit);
     for (unsigned set = 0; set < SET_COUNT; set++) {
         emit_slot_miss(&a, jit, set, false);
         emit_slot_miss(&a, jit, set, true);
-        emit_page_miss(&a, jit, set, false);
-        emit_page_miss(&a, jit, set, true);
+        emit_far_miss(&a, jit, set, false);
+        emit_far_miss(&a, jit, set, true);
     }
+    emit_write_miss(&a, jit);
     begin(&a);
     jit->code_used = (size_t)(a.p - jit->code_rw);
 }
