@@ -37,7 +37,7 @@ section .resident
 
 ; ---- resident data, which the transient part of another HOSTDRV reads and writes, too ------------
 resident_start:
-signature: db   "WeirHostDrv", 0
+signature: db   "WeirHD"
 layout: dw      1               ; of what is between here and `redirector`
 mux:    db      0               ; AH of INT 2Fh that answers for this program
 freedos: db     0               ; 1: FreeDOS
@@ -73,20 +73,22 @@ block:          dd WEIR_HC_MAGIC
 this_share:     dd 0            ; the share and the drive of the call
 base:           dd 0            ; directories that names are relative to, 0: the root
 base2:          dd 0            ; of the second name
-loop_name:      dd 0            ; in a loop over what a pattern means: it
-loop_error:     dw 0
-loop_search:    times SDB_SIZE db 0
-loop_flags:     db 0            ; WEIR_HC_FIND_LONG or 0
-loop_pattern:   times 11 db 0   ; of new names
 this_drive:     db 0
 open_result:    db 0
+; A loop over what a pattern means, and a short path for DOS: never both.
+short_path:
+loop_name:      dd 0            ; the pattern
+loop_error:     dw 0
+loop_flags:     db 0            ; WEIR_HC_FIND_LONG or 0
+loop_search:    times SDB_SIZE db 0
+loop_pattern:   times 11 db 0   ; of new names
 entry_name:     times 13 db 0
 new_name:       times 13 db 0
-short_path:     times 128 db 0
+                times 128 - ($ - short_path) db 0
 instance_end:
 resident_end:
 RESIDENT_BYTES equ resident_end - resident_start + RESIDENT
-        times -(RESIDENT_BYTES > 4096) db 0     ; an error if it is too large
+        times -(RESIDENT_BYTES > 4080) db 0     ; an error if it is too large
 
 section .transient
 %include "install.asm"

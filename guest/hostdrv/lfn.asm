@@ -45,6 +45,7 @@ long_names:
         on      0xa0, l_volume
         on      0xa1, l_close_find
         on      0xa6, l_by_handle
+        on      0xa7, l_time
         db      0
 
 ; ---- paths ---------------------------------------------------------------------------------------
@@ -407,7 +408,7 @@ ask:    mov     es, [bp + R_ES]
         lea     si, [di + 0x2c]
         add     bx, weir_hc_find.long_name
         call    text_field
-        mov     dword [bx + weir_hc_text.length], 260
+        dec     byte [bx + weir_hc_text.length + 1]     ; 256
         call    host
         jc      .out
         movzx   eax, byte [B(find.entry_attr)]
@@ -548,4 +549,43 @@ l_by_handle:
         mov     eax, [bx + weir_hc_stat.ino]
         stosd
         clc
+.out:   ret
+
+; BL = 0: Windows' time at DS:SI to CX time, DX date, BH hundredths; 1: these to ES:DI.
+l_time: BEGIN   TIME, file_time
+        call    begin
+        movzx   eax, byte [bp + R_BX]
+        mov     [F(file_time.to_windows)], eax
+        mov     ax, [bp + R_CX]
+        mov     [F(file_time.dos_time)], ax
+        mov     ax, [bp + R_DX]
+        mov     [F(file_time.dos_date)], ax
+        mov     al, [bp + R_BX + 1]
+        mov     [F(file_time.hundredths)], al
+        push    ds
+        mov     si, [bp + R_SI]
+        mov     ds, [bp + R_DS]
+        lodsd
+        mov     ecx, [si]
+        pop     ds
+        mov     [F(file_time.windows)], eax
+        mov     [F(file_time.windows) + 4], ecx
+        call    host
+        jc      .out
+        lea     si, [F(file_time.dos_time)]
+        cmp     byte [bp + R_BX], 0
+        lodsw
+        xchg    cx, ax
+        lodsw
+        jne     .windows
+        mov     [bp + R_CX], cx
+        mov     [bp + R_DX], ax
+        mov     al, [F(file_time.hundredths)]
+        mov     [bp + R_BX + 1], al
+        ret
+.windows:
+        mov     es, [bp + R_ES]
+        mov     di, [bp + R_DI]
+        movsd
+        movsd
 .out:   ret

@@ -42,8 +42,7 @@ redirector:
 .presence:                      ; AL=0: is HOSTDRV here? ES:DI = its signature
         test    al, al
         jnz     .chain
-        dec     ax
-        mov     ah, [cs:mux]
+        mov     al, 0xff
         push    cs
         pop     es
         mov     di, signature

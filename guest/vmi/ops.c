@@ -8,10 +8,11 @@
 #define N(name) extern char native_##name[];
 N(CPUID)
 N(WRMSR)
-N(RDMSR) N(SetGDT) N(SetLDT) N(SetIDT) N(SetTR) N(GetGDT) N(GetLDT) N(GetIDT) N(GetTR)
-    N(WriteGDTEntry) N(UpdateKernelStack3) N(UpdateKernelStack13) N(SetCR0) N(SetCR2) N(SetCR3)
-        N(SetCR4) N(GetCR0) N(GetCR2) N(GetCR3) N(GetCR4) N(RDPMC) N(RDTSC) N(CLTS) N(WBINVD)
-            N(INVD) N(Pause) N(EnableInterrupts) N(DisableInterrupts) N(GetInterruptMask)
+N(RDMSR)
+N(SetGDT) N(SetLDT) N(SetIDT) N(SetTR) N(GetGDT) N(GetLDT) N(GetIDT) N(GetTR) N(WriteGDTEntry)
+    N(UpdateKernelStack3) N(UpdateKernelStack13) N(SetCR0) N(SetCR2) N(SetCR3) N(SetCR4)
+        N(GetCR0) N(GetCR2) N(GetCR3) N(GetCR4) N(RDPMC) N(RDTSC) N(CLTS) N(WBINVD) N(INVD)
+            N(Pause) N(EnableInterrupts) N(DisableInterrupts) N(GetInterruptMask)
                 N(SetInterruptMask) N(IRET) N(Halt) N(InvalPage) N(FlushTLB) N(SetDR) N(GetDR)
                     N(INL) N(INB) N(INW) N(INSL) N(INSB) N(INSW) N(OUTL) N(OUTB) N(OUTW)
                         N(OUTSL) N(OUTSB) N(OUTSW) N(APICWrite) N(APICRead) N(IODelay)
@@ -119,7 +120,8 @@ static u64 see_stack(void)
     }
 CONTROL(0)
 CONTROL(2)
-CONTROL(3) CONTROL(4)
+CONTROL(3)
+CONTROL(4)
 #define SET_CONTROL(n, v) __asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory")
     static void plain_cr0(void)
 {
@@ -538,6 +540,57 @@ static void print_tenths(u32 total, u32 base)
     print_dec(n % 10);
 }
 
+extern char native_AlarmPIT[], native_WallclockCMOS[];
+static void by_call(void)
+{
+    iret_target = (u32)native_IRET;
+}
+static void by_rom(void)
+{
+    iret_target = rom_entry(rom_api == 3 ? 33 : 39);
+}
+
+/* Time has other instruments natively: the TSC, the PIT, the real-time clock. */
+// clang-format off
+static const struct op timing_ops[] = {
+    {"RDTSC", 27, 33, native_RDTSC, L, L, L, 0, 0, STD, 0, 0, 0},
+    {"GetCycleFrequency", 66, 79, native_Nothing, L, L, L, 0, 0, STD, 0, 0, 0},
+    {"GetCycleCounter real", 67, 80, native_RDTSC, 0, L, L, 0, 0, STD, 0, 0, 0},
+    {"GetCycleCounter available", 67, 80, native_RDTSC, 1, L, L, 0, 0, STD, 0, 0, 0},
+    {"SetAlarm", 68, 81, native_AlarmPIT, 0, 0x100, L, 0, 0, STD, 0, 0, 0},
+    {"CancelAlarm", 69, 82, native_AlarmPIT, 0, L, L, 0, 0, STD, 0, 0, 0},
+    {"GetWallclockTime", 70, 83, native_WallclockCMOS, L, L, L, 0, 0, STD, 0, 0, 0},
+    {"WallclockUpdated", 71, 84, native_Nothing, L, L, L, 0, 0, STD, 0, 0, 0},
+};
+// clang-format on
+
+static void bench_iret(u32 loop, u32 empty)
+{
+    static const struct op native = {.before = by_call}, through = {.before = by_rom};
+    print("bench IRET, with its frame:");
+    print_tenths(best(&native, (u32)call_iret), empty);
+    print_tenths(best(&through, rom_api == 3 ? (u32)call_iret_jump : (u32)call_iret), loop);
+    print("\n");
+}
+
+static void bench_op(const struct op *op, u32 loop, u32 empty)
+{
+    int number = rom_api == 3 ? op->n3 : op->n13;
+    if (number < 0 || op->native == native_SetTR || op->native == native_Halt)
+        return;
+    print("bench ");
+    print(op->name);
+    print(":");
+    print_tenths(best(op, (u32)op->native), empty);
+    print_tenths(best(op, rom_entry(number)), loop);
+    print("\n");
+    first_gdt();
+    first_idt();
+    no_ldt();
+    plain_cr4();
+    plain_cr0();
+}
+
 /* name: natively, without a call; through the ROM, with it; in ticks of the TSC. */
 void bench(void)
 {
@@ -547,20 +600,9 @@ void bench(void)
         return;
     }
     u32 loop = best(&none, 0), empty = best(&none, (u32)native_Empty);
-    for (unsigned i = 0; i < COUNT(ops); i++) {
-        int number = rom_api == 3 ? ops[i].n3 : ops[i].n13;
-        if (number < 0 || ops[i].native == native_SetTR || ops[i].native == native_Halt)
-            continue;
-        print("bench ");
-        print(ops[i].name);
-        print(":");
-        print_tenths(best(&ops[i], (u32)ops[i].native), empty);
-        print_tenths(best(&ops[i], rom_entry(number)), loop);
-        print("\n");
-        first_gdt();
-        first_idt();
-        no_ldt();
-        plain_cr4();
-        plain_cr0();
-    }
+    for (unsigned i = 0; i < COUNT(ops); i++)
+        bench_op(&ops[i], loop, empty);
+    for (unsigned i = 0; i < COUNT(timing_ops); i++)
+        bench_op(&timing_ops[i], loop, empty);
+    bench_iret(loop, empty);
 }

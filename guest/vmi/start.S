@@ -295,7 +295,7 @@ native_\name:
 	.globl native_SetInterruptMask, native_IRET, native_Halt, native_SetPxELong3
 	.globl native_SetPxELong13, native_SwapPxE, native_SwapPxELong, native_ClearPxELong
 	.globl native_SetBit, native_ClearBit, native_FlushTLB, native_SetIOPLMask, native_One
-	.globl native_Empty
+	.globl native_Empty, native_AlarmPIT, native_WallclockCMOS
 native_SetGDT:
 	lgdt (%eax)
 	ljmp $0x08, $1f
@@ -430,6 +430,22 @@ native_SetIOPLMask:
 	popf
 	ret
 native_Empty:
+	ret
+/* An interrupt in some milliseconds, by the PIT: mode 0 and a count. */
+native_AlarmPIT:
+	mov $0x30, %al
+	out %al, $0x43
+	mov $0xff, %al
+	out %al, $0x40
+	out %al, $0x40
+	ret
+/* Year, month, day, hour, minute, second from the real-time clock. */
+native_WallclockCMOS:
+	mov $6, %ecx
+1:	mov %cl, %al
+	out %al, $0x70
+	in $0x71, %al
+	loop 1b
 	ret
 native_One:
 	mov $1, %eax

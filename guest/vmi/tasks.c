@@ -19,6 +19,7 @@ static struct space {
 } spaces[SPACES];
 static u8 __attribute__((aligned(4096))) frames[FRAMES][4096], shared_page[4096];
 static u32 frames_used, current, left, alarms;
+static u64 began;
 static bool by_timer, quiet;
 static u8 __attribute__((aligned(16))) trap_stack[8192];
 
@@ -136,6 +137,13 @@ static void task_end(struct frame *f)
     u32 faults = 0;
     for (u32 k = 0; k < TASKS; k++)
         faults += tasks[k].faults;
+    if (quiet) { /* ticks: nanoseconds, or instructions with -icount */
+        u64 took = rdtsc() - began;
+        print("ticks ");
+        print_hex((u32)(took >> 32));
+        print_hex((u32)took);
+        print("\n");
+    }
     print("all tasks done, page faults ");
     print_dec(faults);
     print("\ngood\n");
@@ -242,6 +250,7 @@ void test_tasks(const char *mode, u32 count, bool timer)
     if (timer)
         start_timer();
     trap_hook = on_trap;
+    began = rdtsc();
     struct frame first = tasks[0].frame;
     task_resume(&first);
 }

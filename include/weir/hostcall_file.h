@@ -45,8 +45,8 @@ struct weir_hc_share {
     uint32_t index;
     uint32_t flags; /* out: WEIR_HC_SHARE_* */
     char name[32];  /* out: ends with 0 */
-    uint32_t uid;   /* out: as whom the host serves it: files of this user are the guest's own */
-    uint32_t gid;   /* out */
+    uint32_t uid; /* out: as whom the host serves it: files of this user are the guest's own */
+    uint32_t gid; /* out */
 };
 #define WEIR_HC_SHARE_RO 1
 
@@ -298,6 +298,17 @@ struct weir_hc_close_owner {
     struct weir_hc_header header;
     uint32_t owner;
     uint32_t closed; /* out: how many */
+};
+
+/* Between DOS' form of a time (local) and Windows' (UTC), for INT 21h AX=71A7h. */
+#define WEIR_HC_FILE_TIME 0x0117
+struct weir_hc_file_time {
+    struct weir_hc_header header;
+    uint32_t to_windows;         /* 0: `windows` is given, 1: the others are */
+    uint16_t dos_time, dos_date; /* EINVAL: no date */
+    uint64_t windows;            /* units of 100 ns since 1601 */
+    uint16_t hundredths;         /* 0-199: adds to the two seconds of dos_time */
+    uint16_t reserved[3];
 };
 
 #endif

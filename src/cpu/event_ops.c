@@ -37,6 +37,8 @@ uint32_t event_kinds(const struct insn *i)
     case OP_SLDT:
     case OP_STR:
         return BIT_OF(TABLE);
+    case OP_UD1:
+        return BIT_OF(HOSTCALL);
     case OP_INVLPG:
     case OP_INVPCID:
         return BIT_OF(INVLPG);

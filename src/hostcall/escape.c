@@ -12,6 +12,7 @@
 
 #include "cpu/cpu.h"
 #include "cpu/icount.h"
+#include "introspect/introspect.h"
 
 #include <stdlib.h>
 
@@ -193,6 +194,8 @@ static int run_block(struct hostcall *h, struct vcpu *c)
     const struct service *s =
         header->version == WEIR_HC_VERSION ? find_service(h, header->service) : NULL;
     if (UNLIKELY(!s || header->length < s->bytes)) {
+        if (!introspect_hostcall(c, h->event_block, header->service))
+            return GUEST_FAULT;
         set_status(h, s ? WEIR_HC_EINVAL : WEIR_HC_ENOSYS, 0);
         return sizeof(*header);
     }
@@ -206,7 +209,8 @@ static int run_block(struct hostcall *h, struct vcpu *c)
         rc = add_regions(h, c, s);
     if (rc == 0 && s->text[0].at)
         rc = add_texts(h, c, s);
-    if (rc == GUEST_FAULT)
+    /* The last moment at which nothing has happened; whoever watches may refuse the call. */
+    if (rc == GUEST_FAULT || !introspect_hostcall(c, h->event_block, s->number))
         return GUEST_FAULT;
     if (rc == 0)
         rc = (int)(s->user ? s->user(call, h->block, s->user_ctx) : s->fn(call));
@@ -234,6 +238,7 @@ static int run_indirect(struct hostcall *h, struct vcpu *c)
         block_in(h, &place);
         /* Somebody else may write there meanwhile: what was checked is what counts. */
         memcpy(h->block, &inner, sizeof(inner));
+        h->event_block = outer.block;
         rc = run_block(h, c);
         if (rc >= 0) {
             block_out(h, c, &place, (uint32_t)rc);
@@ -290,7 +295,7 @@ enum weir_stop hostcall_escape(struct vcpu *c, const struct insn *i, uint64_t of
         memcpy(h->block, &header, sizeof(header));
     }
     cpu_outside(c);
-    c->host_call.address = linear;
+    c->host_call.address = h->event_block = linear;
     bool indirect = is_indirect(h);
     struct memory own = {0};
     if (UNLIKELY(indirect && !place.host)) {

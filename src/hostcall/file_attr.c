@@ -271,3 +271,29 @@ unsigned file_statfs(weir_call *call)
     dos_room(a);
     return 0;
 }
+
+/* ---- times by themselves ---- */
+
+#define WINDOWS_SECOND 10000000
+#define WINDOWS_1970   11644473600 /* seconds since 1601 */
+
+unsigned file_time(weir_call *call)
+{
+    struct weir_hc_file_time *a = (struct weir_hc_file_time *)call->block;
+    int64_t seconds;
+    if (!a->to_windows) {
+        seconds = (int64_t)(a->windows / WINDOWS_SECOND) - WINDOWS_1970;
+        struct dos_time dos = dos_time_of(seconds);
+        a->dos_time = dos.time;
+        a->dos_date = dos.date;
+        a->hundredths =
+            (uint16_t)(a->windows / (WINDOWS_SECOND / 100) % 100 + (seconds & 1) * 100);
+        return 0;
+    }
+    if (a->hundredths > 199 ||
+        !dos_time_to((struct dos_time){a->dos_time, a->dos_date}, &seconds))
+        return WEIR_HC_EINVAL;
+    a->windows = (uint64_t)(seconds + WINDOWS_1970) * WINDOWS_SECOND +
+                 a->hundredths * (uint64_t)(WINDOWS_SECOND / 100);
+    return 0;
+}

@@ -96,6 +96,7 @@ struct hostcall {
     uint32_t sg_count;
     struct export *export;            /* export.h */
     uint64_t calls, faults, failures; /* for info */
+    uint64_t event_block;             /* of the call that is being served, for introspection */
     struct weir_call call;            /* the one there is: a vCPU makes one at a time */
     struct memory block_memory;
     uint8_t block[WEIR_HC_MAX_BLOCK];

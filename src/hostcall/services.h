@@ -50,6 +50,7 @@ SERVICE(file_fullname);
 /* file_dir.c */
 SERVICE(file_readdir);
 SERVICE(file_find);
+SERVICE(file_time);
 void searches_close_owner(struct hostcall *h, uint32_t owner);
 void searches_free(struct hostcall *h);
 /* sg.c */

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 static void start(struct rig *r)
@@ -391,6 +392,83 @@ static void kept_searches(void **state)
     rig_close(&r);
 }
 
+/* A device is found in a directory that exists, with any extension, and only by its whole name. */
+static void devices(void **state)
+{
+    static const struct {
+        const char *path;
+        unsigned error;
+    } cases[] = {{"NUL", 0},
+                 {"\\D\\NUL", 0},
+                 {"D\\con.txt", 0},
+                 {"NODIR\\NUL", WEIR_HC_ENOENT},
+                 {"NU*", WEIR_HC_ENODATA},
+                 {"NULL", WEIR_HC_ENODATA}};
+    struct rig r;
+    start(&r);
+    on_host(&r, "mkdir d");
+    for (unsigned k = 0; k < ARRAY_SIZE(cases); k++) {
+        struct weir_hc_find a = {.path = rig_text(&r, cases[k].path, WEIR_HC_DOS)};
+        unsigned error = rig_call(&r, &a, WEIR_HC_FILE_FIND, sizeof(a));
+        if (error != cases[k].error)
+            fail_msg("%s: %u", cases[k].path, error);
+        if (error)
+            continue;
+        assert_int_equal(a.entry_attr, WEIR_HC_ATTR_DEVICE);
+        assert_int_equal(a.entry_size, 0);
+        a.flags = WEIR_HC_FIND_NEXT;
+        assert_int_equal(rig_call(&r, &a, WEIR_HC_FILE_FIND, sizeof(a)), WEIR_HC_ENODATA);
+    }
+    rig_close(&r);
+}
+
+/* Kernels that search by FCB keep 32 bits of the cursor. */
+static void half_a_cursor(void **state)
+{
+    struct rig r;
+    start(&r);
+    on_host(&r, "touch a b c");
+    struct weir_hc_find a = {.path = rig_text(&r, "?.*", WEIR_HC_DOS)};
+    unsigned found = 0;
+    while (rig_call(&r, &a, WEIR_HC_FILE_FIND, sizeof(a)) == 0) {
+        found++;
+        a.flags = WEIR_HC_FIND_NEXT;
+        a.cursor = (uint32_t)a.cursor;
+        assert_in_range(found, 1, 3);
+    }
+    assert_int_equal(found, 3);
+    rig_close(&r);
+}
+
+static void times_by_themselves(void **state)
+{
+    struct rig r;
+    start(&r);
+    struct weir_hc_file_time a = {.to_windows = 1,
+                                  .dos_time = 23 << 11 | 59 << 5 | 29,
+                                  .dos_date = (2024 - 1980) << 9 | 2 << 5 | 29,
+                                  .hundredths = 199};
+    struct weir_hc_file_time b = a;
+    assert_int_equal(rig_call(&r, &a, WEIR_HC_FILE_TIME, sizeof(a)), 0);
+    struct tm tm = {.tm_year = 124,
+                    .tm_mon = 1,
+                    .tm_mday = 29,
+                    .tm_hour = 23,
+                    .tm_min = 59,
+                    .tm_sec = 59,
+                    .tm_isdst = -1};
+    assert_int_equal(a.windows / 10000000 - 11644473600, mktime(&tm));
+    assert_int_equal(a.windows % 10000000, 9900000);
+    a = (struct weir_hc_file_time){.windows = a.windows};
+    assert_int_equal(rig_call(&r, &a, WEIR_HC_FILE_TIME, sizeof(a)), 0);
+    assert_int_equal(a.dos_time, b.dos_time);
+    assert_int_equal(a.dos_date, b.dos_date);
+    assert_int_equal(a.hundredths, b.hundredths);
+    a = (struct weir_hc_file_time){.to_windows = 1};
+    assert_int_equal(rig_call(&r, &a, WEIR_HC_FILE_TIME, sizeof(a)), WEIR_HC_EINVAL);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,7 +476,8 @@ int main(void)
         cmocka_unit_test(code_page),       cmocka_unit_test(patterns),
         cmocka_unit_test(readdir_cookies), cmocka_unit_test(searches),
         cmocka_unit_test(collisions),      cmocka_unit_test(search_while_changing),
-        cmocka_unit_test(kept_searches),
+        cmocka_unit_test(kept_searches),   cmocka_unit_test(devices),
+        cmocka_unit_test(half_a_cursor),   cmocka_unit_test(times_by_themselves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include "cpu/cpu.h"
 #include <stdlib.h>
+#include <weir/introspect.h>
 
 static const char *engine;
 
@@ -575,6 +576,56 @@ static void own_services(void **state)
     rig_close(&r);
 }
 
+/* ---- introspection ---- */
+
+struct watched {
+    unsigned count;
+    unsigned answer;
+    struct weir_hostcall_event last;
+};
+static unsigned on_call(void *ctx, weir_vcpu *cpu, struct weir_hostcall_event *e)
+{
+    struct watched *w = ctx;
+    w->count++;
+    w->last = *e;
+    return w->answer;
+}
+
+/* One event before the call is served, at the instruction; a refused call does nothing. */
+static void events(void **state)
+{
+    struct rig r;
+    struct watched w = {0};
+    uint64_t handle;
+    rig_open(&r, engine, 16, false, "console=on");
+    real_vectors(&r);
+    assert_int_equal(weir_on_hostcall(r.vm, NULL, on_call, &w, &handle), 0);
+    put_block(&r, RIG_BLOCK, WEIR_HC_MAGIC, 16);
+    assert_int_equal(run_real(&r, call16, 5), -1);
+    assert_int_equal(w.count, 1);
+    assert_int_equal(w.last.block, RIG_BLOCK);
+    assert_int_equal(w.last.service, WEIR_HC_NULL);
+    assert_int_equal(w.last.head.rip, RIG_CODE);
+    assert_int_equal(block_error(&r, RIG_BLOCK), 0);
+    put_block(&r, RIG_BLOCK, WEIR_HC_MAGIC, 16);
+    w.answer = WEIR_SKIP;
+    assert_int_equal(run_real(&r, call16, 5), -1);
+    assert_int_equal(w.count, 2);
+    assert_int_equal(block_error(&r, RIG_BLOCK), 99); /* not served */
+    w.answer = WEIR_DENY;
+    assert_int_equal(run_real(&r, call16, 5), w.last.head.answer.fault.vector);
+    assert_int_equal(w.count, 3);
+    assert_int_equal(block_error(&r, RIG_BLOCK), 99);
+    put_block(&r, RIG_BLOCK, WEIR_HC_MAGIC + 1, 16); /* is none */
+    assert_int_equal(run_real(&r, call16, 5), VEC_UD);
+    assert_int_equal(w.count, 3);
+    weir_event_remove(r.vm, handle);
+    put_block(&r, RIG_BLOCK, WEIR_HC_MAGIC, 16);
+    assert_int_equal(run_real(&r, call16, 5), -1);
+    assert_int_equal(w.count, 3);
+    rig_close(&r);
+}
+
 int main(int argc, char **argv)
 {
     engine = argc > 1 ? argv[1] : "jit";
@@ -592,6 +643,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(discovery),
         cmocka_unit_test(options),
         cmocka_unit_test(own_services),
+        cmocka_unit_test(events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

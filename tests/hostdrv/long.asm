@@ -200,6 +200,26 @@ main:   DOS     0x19
         OK      "delete with wildcards"
         LFN     0x41
         ERR     2, "delete again"
+; ---- times there and back
+        mov     cx, 12 << 11 | 34 << 5 | 56 / 2
+        mov     dx, (1995 - 1980) << 9 | 7 << 5 | 9
+        mov     bx, 150 << 8 | 1
+        mov     di, BUFFER
+        LFN     0xa7
+        OK      "to Windows' time"
+        xor     cx, cx
+        xor     dx, dx
+        mov     bx, 0
+        mov     si, BUFFER
+        LFN     0xa7
+        OK      "and back"
+        EQ      cx, 12 << 11 | 34 << 5 | 56 / 2, "the same time"
+        EQ      dx, (1995 - 1980) << 9 | 7 << 5 | 9, "the same date"
+        EQ      bx, 150 << 8, "the same hundredths"
+        mov     bx, 1
+        xor     dx, dx
+        LFN     0xa7
+        ERR     0x57, "no date"
 ; ---- what is not there
         mov     ax, 0x71ff
         stc

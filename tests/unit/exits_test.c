@@ -366,12 +366,9 @@ static void disturb(weir_vcpu *cpu, struct weir_context *x)
         union weir_value v;
         for (unsigned k = 0; k < sizeof(v.bytes); k++)
             v.bytes[k] = (uint8_t)next();
-        enum weir_reg reg = next() % WEIR_REG_COUNT;
-        if (reg == WEIR_INJECTION)
-            v.injection.pending = v.injection.has_error = next() & 1;
-        else if (next() % 2)
+        if (next() % 2)
             v.u64 = number();
-        weir_reg_set(cpu, reg, &v);
+        weir_reg_set(cpu, next() % WEIR_REG_COUNT, &v);
     }
 }
 

@@ -204,6 +204,32 @@ static void data_beside_code(void **state)
     assert_true(vm.ram.tags[CODE / 4096] & RAM_CODE);
 }
 
+/* Data in the very line of code; then code beside it is changed, and code that came later. */
+static void data_in_a_line_of_code(void **state)
+{
+    struct vcpu *c = start(64);
+    /* 1: inc dword [CODE + 0x20]; dec ecx; jnz 1 */
+    PUT(CODE, "\xff\x04\x25\x20\x10\x00\x00\xff\xc9\x75\xf5\xf4");
+    c->gpr[RCX] = 1000;
+    interp_vm_run(&vm, CODE, 3000);
+    assert_int_equal(load_le(vm.ram.base + CODE + 0x20, 4), 1000);
+    for (unsigned k = 0; k < 3; k++) {
+        uint64_t at = CODE + 0x28 + 8 * k; /* mov eax, 1 */
+        put(at, "\xb8\x01\x00\x00\x00\xf4", 6);
+        interp_vm_run(&vm, at, 1);
+        assert_int_equal(c->gpr[RAX], 1);
+        uint8_t store[] = {0xc6, 0x04, 0x25, 0, 0, 0, 0, 0x77}; /* mov byte [at + 1], 0x77 */
+        store_le(store + 3, at + 1, 4);
+        put(0x4000 + 16 * k, (char *)store, 8);
+        interp_vm_run(&vm, 0x4000 + 16 * k, 1);
+        interp_vm_run(&vm, at, 1);
+        assert_int_equal(c->gpr[RAX], 0x77);
+        c->gpr[RCX] = 10;
+        interp_vm_run(&vm, CODE, 30);
+        assert_int_equal(load_le(vm.ram.base + CODE + 0x20, 4), 1010 + 10 * k);
+    }
+}
+
 /* A block that is written by a device, with nothing running. */
 static void device_write_drops_blocks(void **state)
 {
@@ -371,6 +397,7 @@ int main(void)
         cmocka_unit_test(store_changes_the_next_instruction),
         cmocka_unit_test(loop_that_modifies_itself),
         cmocka_unit_test(data_beside_code),
+        cmocka_unit_test(data_in_a_line_of_code),
         cmocka_unit_test(device_write_drops_blocks),
         cmocka_unit_test(instruction_across_pages),
         cmocka_unit_test(budget_is_exact),
