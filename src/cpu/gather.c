@@ -2,9 +2,11 @@
 /*
  * gather.c - where guest memory is on the host, page by page, for what the host does in place of
  * an instruction: host calls move data of any size between files and scattered guest pages.
- * Checks and faults are those of an ordinary data access; nothing is read or written here.
+ * Checks and faults are those of an ordinary data access; nothing is read or written here. Watched
+ * memory is not reported: to those who watch, this is DMA, and the call is an event of its own.
  */
 #include "cpu/access.h"
+#include "cpu/events.h"
 #include "cpu/tlb.h"
 
 void mem_piece_physical(struct vcpu *c, uint64_t gpa, struct mem_piece *p)
@@ -28,6 +30,8 @@ bool mem_piece_linear(struct vcpu *c, uint64_t linear, enum access access, struc
     linear &= c->linear_mask;
     if (!tlb_translate(c, linear, access, tlb_kind_current(c), &gpa))
         return false;
+    if (UNLIKELY(c->ev.watching) && access == ACCESS_WRITE)
+        gpa = c->ev.hooks->before_write(c, gpa);
     mem_piece_physical(c, gpa, p);
     return true;
 }

@@ -40,6 +40,9 @@ unsigned sg_pin(weir_call *call)
     struct sg_list *list = sg_find(h, 0);
     if (!list)
         return WEIR_HC_EMFILE;
+    for (unsigned k = 0; k < m->count; k++)
+        if (m->span[k].gpa >> 52) /* a page of a view (introspect.h), which is nowhere else */
+            return WEIR_HC_EFAULT;
     for (unsigned k = 0; k < m->count; k++) {
         struct weir_hc_region r = {m->span[k].gpa, (uint32_t)m->span[k].length,
                                    WEIR_HC_PHYSICAL};

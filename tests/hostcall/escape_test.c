@@ -150,6 +150,87 @@ static void segments_and_address(void **state)
     rig_close(&r);
 }
 
+/* Protected mode: the block is written, so its segment must be writable data. */
+static void protected_segments(void **state)
+{
+    static const struct {
+        uint16_t attr;
+        uint32_t limit;
+        int vector;
+    } cases[] = {
+        {0xc093, 0xffffffff, -1},     {0xc091, 0xffffffff, VEC_GP}, /* read-only */
+        {0xc09b, 0xffffffff, VEC_GP},                               /* code */
+        {0x4093, RIG_BLOCK + 15, -1}, {0x4093, RIG_BLOCK + 14, VEC_GP},
+        {0x4097, RIG_BLOCK, VEC_GP},  {0x4097, RIG_BLOCK - 1, -1}, /* expand-down */
+        {0x4013, 0xffffffff, VEC_GP},                              /* not present */
+    };
+    struct rig r;
+    rig_open(&r, engine, 32, false, "console=on");
+    uint64_t gdt[3] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff};
+    memcpy(rig_ram(&r, 0x103000), gdt, sizeof(gdt));
+    for (uint32_t v = 0; v < 32; v++) {
+        uint64_t gate = (VECTOR_AT + v) | 8u << 16 | 0x8e00ull << 32;
+        memcpy(rig_ram(&r, 0x102000 + 8 * v), &gate, 8);
+        weir_mem_write(r.vm, VECTOR_AT + v, "\xf4", 1);
+    }
+    r.c->gdtr = (struct table_register){0x103000, 23};
+    r.c->idtr = (struct table_register){0x102000, 255};
+    for (unsigned k = 0; k < ARRAY_SIZE(cases); k++) {
+        struct weir_exit e;
+        r.c->seg[SEG_DS].attr = cases[k].attr;
+        r.c->seg[SEG_DS].limit = cases[k].limit;
+        cpu_mode_update(r.c);
+        put_block(&r, RIG_BLOCK, WEIR_HC_MAGIC, 16);
+        r.c->rip = RIG_CODE;
+        r.c->gpr[RSP] = RIG_STACK;
+        r.c->halted = false;
+        assert_int_equal(weir_run((weir_vcpu *)r.c, 0, &e), 0);
+        int vector = r.c->rip == RIG_CODE + 8 ? -1 : (int)(r.c->rip - VECTOR_AT - 1);
+        if (vector != cases[k].vector)
+            fail_msg("case %u: vector %d, not %d", k, vector, cases[k].vector);
+    }
+    rig_close(&r);
+}
+
+static void forms_64(void **state)
+{
+    static const struct {
+        const char *bytes;
+        unsigned length;
+        uint64_t fs_base;
+        bool served;
+    } cases[] = {
+        {"\x0f\xb9\x05\xf9\x6f\x00\x00", 7, 0, true},                   /* [rip+6ff9h] */
+        {"\x48\x0f\xb9\x05\xf8\x6f\x00\x00", 8, 0, true},               /* REX means nothing */
+        {"\x67\x0f\xb9\x05\xf8\x6f\x00\x00", 8, 0, true},               /* [eip+6ff8h] */
+        {"\x0f\xb9\x04\x25\x00\x80\x00\x00", 8, 0, true},               /* [8000h] */
+        {"\x64\x0f\xb9\x04\x25\x00\x00\x00\x00", 9, 0x8000, true},      /* [fs:0] */
+        {"\x64\x0f\xb9\x04\x25\xf0\xff\xff\xff", 9, 0x8010, true},      /* [fs:-10h] */
+        {"\x64\x0f\xb9\x04\x25\x00\x00\x00\x00", 9, 1ull << 50, false}, /* not canonical */
+        {"\x0f\xb9\x00", 3, 0, false},                                  /* [rax] */
+        {"\x42\x0f\xb9\x04\x25\x00\x80\x00\x00", 9, 0, false},          /* [r12+8000h] */
+        {"\x0f\xb9\xc0", 3, 0, false},
+    };
+    struct rig r;
+    rig_open(&r, engine, 64, false, "console=on");
+    for (unsigned k = 0; k < ARRAY_SIZE(cases); k++) {
+        uint8_t block[16];
+        r.c->idtr.limit = 0; /* a fault is the end */
+        r.c->seg[SEG_FS].base = cases[k].fs_base;
+        cpu_mode_update(r.c);
+        weir_mem_write(r.vm, RIG_CODE, cases[k].bytes, cases[k].length);
+        put_block(&r, RIG_BLOCK, WEIR_HC_MAGIC, 16);
+        memcpy(block, rig_ram(&r, RIG_BLOCK), 16);
+        rig_raw(&r, block, 16);
+        if ((block_error(&r, RIG_BLOCK) == 0) != cases[k].served)
+            fail_msg("case %u", k);
+        if (cases[k].served)
+            assert_int_equal(r.c->rip, RIG_CODE + cases[k].length);
+        r.vm->reset_exits = true;
+    }
+    rig_close(&r);
+}
+
 /* ---- rings ---- */
 
 static void rings(void **state)
@@ -633,6 +714,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(off_is_ud),
         cmocka_unit_test(forms),
         cmocka_unit_test(segments_and_address),
+        cmocka_unit_test(protected_segments),
+        cmocka_unit_test(forms_64),
         cmocka_unit_test(rings),
         cmocka_unit_test(v86),
         cmocka_unit_test(page_faults),
