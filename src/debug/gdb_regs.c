@@ -136,6 +136,8 @@ static void add_vectors(struct gdb_layout *l, const char *format, unsigned first
 static void add_simd(struct gdb_layout *l, weir_vcpu *cpu, bool has_long, bool mixed)
 {
     unsigned count = has_long ? 16 : 8, width = weir_reg_bytes(cpu, WEIR_ZMM0);
+    if (width < 16)
+        return;
     begin(l, "org.gnu.gdb.i386.sse");
     add_vectors(l, "xmm%u", 0, count, 0, 16, "vec128");
     add_plain(l, "mxcsr", WEIR_MXCSR, 4, "i386_mxcsr", "vector");
@@ -189,7 +191,7 @@ static void add_tables(struct gdb_layout *l, bool fs_gs_base)
     add_part(l, "idtr", WEIR_IDTR, GDB_LIMIT);
 }
 
-static void add_system(struct gdb_layout *l, bool plain64)
+static void add_system(struct gdb_layout *l, bool has_long, bool plain64)
 {
     static const struct {
         const char *name;
@@ -198,7 +200,7 @@ static void add_system(struct gdb_layout *l, bool plain64)
     } system[] = {{"cr0", WEIR_CR0, "weir_cr0"}, {"cr2", WEIR_CR2, "uint64"},
                   {"cr3", WEIR_CR3, "uint64"},   {"cr4", WEIR_CR4, "weir_cr4"},
                   {"cr8", WEIR_CR8, "uint64"},   {"efer", WEIR_EFER, "weir_efer"},
-                  {"xcr0", WEIR_XCR0, "uint64"}, {"k_gs_base", WEIR_KERNEL_GS_BASE, "uint64"}};
+                  {"xcr0", WEIR_XCR0, "uint64"}};
     if (plain64) {
         begin(l, "org.gnu.gdb.i386.segments");
         add_part(l, "fs", WEIR_FS, GDB_BASE);
@@ -207,18 +209,21 @@ static void add_system(struct gdb_layout *l, bool plain64)
     begin(l, "org.weir.i386.system");
     for (unsigned i = 0; i < sizeof(system) / sizeof(system[0]); i++)
         add_plain(l, system[i].name, system[i].reg, 8, system[i].type, "system");
+    if (has_long)
+        add_plain(l, "k_gs_base", WEIR_KERNEL_GS_BASE, 8, "uint64", "system");
     add_tables(l, !plain64);
 }
 
 void gdb_layout_make(struct gdb_layout *l, weir_vcpu *cpu)
 {
     unsigned bits = (unsigned)weir_code_bits(cpu);
-    bool has_long = weir_reg_bytes(cpu, WEIR_R8) != 0;
+    union weir_value v;
+    bool has_long = weir_reg_get(cpu, WEIR_KERNEL_GS_BASE, &v) >= 0; /* no such MSR without */
     memset(l, 0, sizeof(*l));
     l->architecture = bits == 64 ? "i386:x86-64" : bits == 32 ? "i386" : "i8086";
     add_core(l, bits, has_long);
     add_simd(l, cpu, has_long, bits != 64 && has_long);
-    add_system(l, bits == 64);
+    add_system(l, has_long, bits == 64);
 }
 
 /* ---- the description ---- */
