@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exits_test.c - runs that end before an instruction or an exception, bits of control registers that
- * belong to the embedder, holes in RAM; and random states that must not harm the host. Argument:
- * the engine; then the number of random rounds.
+ * exits_test.c - runs that end before an instruction or an exception, bits of control registers
+ * that belong to the embedder, holes in RAM; and random states that must not harm the host.
+ * Argument: the engine; then the number of random rounds.
  */
 #include <setjmp.h>
 #include <stdarg.h>
