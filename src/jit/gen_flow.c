@@ -167,7 +167,7 @@ static bool linkable(int64_t offset)
  * then goes with that block (cache.c). */
 static bool flags_dead_at(const struct translation *t, int64_t offset)
 {
-    if (t->jit->limited || t->pinned)
+    if (t->jit->exact || t->pinned)
         return false;
     if (offset == (int64_t)(t->block->gpa & 0xfff))
         return !t->out->needs_flags;

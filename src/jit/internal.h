@@ -138,6 +138,7 @@ struct jit {
     size_t arena_bytes, arena_used;
     size_t region_bytes;
     bool limited; /* code checks insn_limit */
+    bool exact;   /* flags that nothing needs are kept, too; always if limited */
     bool has_avx, has_avx512, has_avx512bw;
     struct jit_stats stats;
     struct jit_view *view; /* NULL: nobody looks */

@@ -187,10 +187,12 @@ static void jumps_check(struct jit *jit)
 static void select_limit(struct jit *jit)
 {
     const struct vcpu *c = jit->c;
-    bool limited = c->insn_limit != UINT64_MAX || c->icount || c->exact_flags || c->counting;
-    if (limited == jit->limited)
+    bool limited = c->insn_limit != UINT64_MAX || c->icount || c->counting;
+    bool exact = limited || c->exact_flags;
+    if (limited == jit->limited && exact == jit->exact)
         return;
     jit->limited = limited;
+    jit->exact = exact;
     blocks_flush(jit->c);
 }
 

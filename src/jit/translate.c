@@ -150,7 +150,7 @@ static void find_live(struct translation *t)
         const struct insn *i = &t->insns[n];
         uint8_t read = pack(op_table[i->op].flags_read);
         t->live[n] = (uint8_t)((t->live[n + 1] & ~killed(i)) | read);
-        if (t->jit->limited)
+        if (t->jit->exact)
             t->live[n] = ALL_FLAGS;
     }
 }

@@ -38,6 +38,7 @@ static int machine_new(vm_t *vm, const struct weir_config *config)
         return -1;
     weir_set_unclaimed_exits(m->weir, true);
     weir_set_reset_exits(m->weir, true);
+    weir_set_exact_flags(m->weir, true); /* RFLAGS is a field */
     return 0;
 }
 
