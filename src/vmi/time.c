@@ -14,7 +14,8 @@
 
 #include <time.h>
 
-#define NS_PER_S 1000000000
+#define NS_PER_S  1000000000
+#define SAMPLE_NS 100000
 /* A difference of the clocks that is not one of reading them one after the other. */
 #define WALLCLOCK_JUMP_NS 1000000
 
@@ -42,31 +43,36 @@ static uint64_t thread_ns(const struct vmi *v)
     return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* Nanoseconds; all counters as of the same moment. */
-static void read_counters(struct vmi *v, uint64_t *real, uint64_t *stolen)
+/* Nanoseconds. The thread's clock is a system call, so it is not read each time; what turns out
+ * later to have been stolen makes `available` stand still, it never goes back. */
+static uint64_t read_available(struct vmi *v, uint64_t *real)
 {
     pthread_mutex_lock(&v->activity_lock);
     *real = now_ns(v);
-    activity_sample(&v->activity, *real, thread_ns(v));
-    *stolen = activity_stolen(&v->activity);
+    if (*real - v->activity.sampled_ns >= SAMPLE_NS)
+        activity_sample(&v->activity, *real, thread_ns(v));
+    uint64_t available = *real - activity_stolen(&v->activity);
+    if (available < v->available_ns)
+        available = v->available_ns;
+    v->available_ns = available;
     pthread_mutex_unlock(&v->activity_lock);
+    return available;
 }
 
 static uint64_t available_ns(struct vmi *v)
 {
-    uint64_t real, stolen;
-    read_counters(v, &real, &stolen);
-    return real - stolen;
+    uint64_t real;
+    return read_available(v, &real);
 }
 
 enum weir_stop vmi_get_cycle_counter(struct vmi *v, struct vcpu *c, struct vmi_args *a)
 {
-    uint64_t real = 0, stolen = 0, ns = 0;
+    uint64_t real, available, ns = 0;
     if (a->eax == COUNTER_REAL) {
         ns = now_ns(v);
     } else if (a->eax <= COUNTER_STOLEN) {
-        read_counters(v, &real, &stolen);
-        ns = a->eax == COUNTER_STOLEN ? stolen : real - stolen;
+        available = read_available(v, &real);
+        ns = a->eax == COUNTER_STOLEN ? real - available : available;
     }
     args_return64(a, cycles(v, ns));
     return STOP_NEXT;

@@ -49,6 +49,7 @@ struct vmi {
     struct weir_vmi_traps traps;
     pthread_mutex_t activity_lock; /* a leaf */
     struct activity activity;
+    uint64_t available_ns; /* as last told */
     clockid_t thread_clock;
     bool has_thread_clock;
     struct vmi_alarm alarms[ALARMS];
