@@ -9,7 +9,8 @@
 N(CPUID)
 N(WRMSR)
 N(RDMSR)
-N(SetGDT) N(SetLDT) N(SetIDT) N(SetTR) N(GetGDT) N(GetLDT) N(GetIDT) N(GetTR) N(WriteGDTEntry)
+N(SetGDT)
+N(SetLDT) N(SetIDT) N(SetTR) N(GetGDT) N(GetLDT) N(GetIDT) N(GetTR) N(WriteGDTEntry)
     N(UpdateKernelStack3) N(UpdateKernelStack13) N(SetCR0) N(SetCR2) N(SetCR3) N(SetCR4)
         N(GetCR0) N(GetCR2) N(GetCR3) N(GetCR4) N(RDPMC) N(RDTSC) N(CLTS) N(WBINVD) N(INVD)
             N(Pause) N(EnableInterrupts) N(DisableInterrupts) N(GetInterruptMask)
@@ -123,7 +124,7 @@ CONTROL(2)
 CONTROL(3)
 CONTROL(4)
 #define SET_CONTROL(n, v) __asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory")
-    static void plain_cr0(void)
+static void plain_cr0(void)
 {
     SET_CONTROL(0, 0x80010011);
 }
@@ -531,13 +532,15 @@ static u32 best(const struct op *op, u32 target)
     return (u32)least;
 }
 
-static void print_tenths(u32 total, u32 base)
+static void print_both(const char *name, u32 native, u32 through)
 {
-    u32 n = (total > base ? total - base : 0) / (BENCH_COUNT / 10);
+    print("bench ");
+    print(name);
+    print(": ");
+    print_dec(native);
     print(" ");
-    print_dec(n / 10);
-    print(".");
-    print_dec(n % 10);
+    print_dec(through);
+    print("\n");
 }
 
 extern char native_AlarmPIT[], native_WallclockCMOS[];
@@ -564,26 +567,21 @@ static const struct op timing_ops[] = {
 };
 // clang-format on
 
-static void bench_iret(u32 loop, u32 empty)
+static void bench_iret(void)
 {
     static const struct op native = {.before = by_call}, through = {.before = by_rom};
-    print("bench IRET, with its frame:");
-    print_tenths(best(&native, (u32)call_iret), empty);
-    print_tenths(best(&through, rom_api == 3 ? (u32)call_iret_jump : (u32)call_iret), loop);
-    print("\n");
+    u32 a = best(&native, (u32)call_iret);
+    print_both("IRET, with its frame", a,
+               best(&through, rom_api == 3 ? (u32)call_iret_jump : (u32)call_iret));
 }
 
-static void bench_op(const struct op *op, u32 loop, u32 empty)
+static void bench_op(const struct op *op)
 {
     int number = rom_api == 3 ? op->n3 : op->n13;
     if (number < 0 || op->native == native_SetTR || op->native == native_Halt)
         return;
-    print("bench ");
-    print(op->name);
-    print(":");
-    print_tenths(best(op, (u32)op->native), empty);
-    print_tenths(best(op, rom_entry(number)), loop);
-    print("\n");
+    u32 native = best(op, (u32)op->native);
+    print_both(op->name, native, best(op, rom_entry(number)));
     first_gdt();
     first_idt();
     no_ldt();
@@ -591,7 +589,8 @@ static void bench_op(const struct op *op, u32 loop, u32 empty)
     plain_cr0();
 }
 
-/* name: natively, without a call; through the ROM, with it; in ticks of the TSC. */
+/* name: ticks of the TSC for BENCH_COUNT calls natively and through the ROM. The first line is what
+ * to take off: an empty call, the loop alone. */
 void bench(void)
 {
     static const struct op none = {.name = "none"};
@@ -599,10 +598,11 @@ void bench(void)
         fail("ROM", "not found", 0, 1);
         return;
     }
-    u32 loop = best(&none, 0), empty = best(&none, (u32)native_Empty);
+    u32 empty = best(&none, (u32)native_Empty);
+    print_both("-", empty, best(&none, 0));
     for (unsigned i = 0; i < COUNT(ops); i++)
-        bench_op(&ops[i], loop, empty);
+        bench_op(&ops[i]);
     for (unsigned i = 0; i < COUNT(timing_ops); i++)
-        bench_op(&timing_ops[i], loop, empty);
-    bench_iret(loop, empty);
+        bench_op(&timing_ops[i]);
+    bench_iret();
 }
