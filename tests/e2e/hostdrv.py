@@ -380,4 +380,5 @@ def interp():
     everything(found()[-1], 'interp')
 
 
-main(*[globals()[name] for name in sys.argv[1:]])
+if __name__ == '__main__':
+    main(*[globals()[name] for name in sys.argv[1:]])

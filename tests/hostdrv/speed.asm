@@ -1,7 +1,10 @@
 ; SPDX-License-Identifier: MIT
-; speed.asm - reads SPEED.BIN (64 KiB) again and again for two seconds, prints "N KiB per tick" (a
-; tick is 1/18.2 s), once with reads of 65024 bytes, once with reads of 512.
+; speed.asm - how fast a file on the drive is read: SPEED.BIN (64 KiB) from its begin, for two seconds
+; each with reads of 65535 and of 512 bytes. Prints lines "A B TICKS": in TICKS (of 1/18.2065 s)
+; it was A * 10000 + B times 512 bytes.
 %include "dostest.inc"
+
+TICKS   equ 36
 
 main:   mov     bx, 0x2100
         DOS     0x4a
@@ -10,56 +13,55 @@ main:   mov     bx, 0x2100
         DOS     0x3d00
         OK      "open"
         mov     bx, ax
-        mov     word [size], 65024
+        mov     bp, 0xffff
         call    measure
-        mov     word [size], 512
+        mov     bp, 512
         call    measure
         DOS     0x3e
         ret
 
+; BX = file, BP = bytes of a read. EDI counts units of 512 bytes.
 measure:
         push    word 0x40
         pop     fs
-        xor     edi, edi        ; bytes
+        xor     edi, edi
         mov     si, [fs:0x6c]
-.first: cmp     si, [fs:0x6c]
-        je      .first
+.begin: cmp     si, [fs:0x6c]
+        je      .begin
         mov     si, [fs:0x6c]
-        add     si, 36
-.next:  mov     cx, [size]
+.next:  xor     cx, cx
+        xor     dx, dx
+        DOS     0x4200
+        mov     cx, bp
         push    ds
         mov     ax, ds
         add     ax, 0x1000
         mov     ds, ax
-        xor     dx, dx
         DOS     0x3f
         pop     ds
+        jc      .out
         movzx   eax, ax
+        add     eax, 511
+        shr     eax, 9
         add     edi, eax
-        inc     dword [calls]
-        cmp     ax, [size]
-        je      .go
-        xor     cx, cx
-        xor     dx, dx
-        DOS     0x4200
-.go:    mov     ax, [fs:0x6c]
+        mov     ax, [fs:0x6c]
         sub     ax, si
-        js      .next
-        shr     edi, 10
-        mov     eax, edi
+        cmp     ax, TICKS
+        jb      .next
+.out:   mov     eax, edi
         xor     edx, edx
-        mov     ecx, 36
+        mov     ecx, 10000
         div     ecx
-        push    eax
-        shr     eax, 16
-        call    print_hex
-        pop     eax
-        call    print_hex
-        mov     dx, text
-        call    print_text
-        ret
+        push    dx
+        call    print_number    ; units: ten thousands, a blank, the rest
+        mov     al, ' '
+        call    print_char
+        pop     ax
+        call    print_number
+        mov     al, ' '
+        call    print_char
+        mov     ax, TICKS
+        call    print_number
+        jmp     print_line
 
 name:   db      "SPEED.BIN", 0
-text:   db      "h KiB per tick", 13, 10, 0
-size:   dw      0
-calls:  dd      0
