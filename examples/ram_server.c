@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process beside the machine: it maps the guest's RAM (-mem-export) and reads a file straight into
- * the guest's pages, wherever they lie. Requests come from the guest by WEIR_HC_EXTERN_SUBMIT:
+ * A process beside the machine: it maps the guest's RAM (-mem-export) and reads a file straight
+ * into the guest's pages, wherever they lie. Requests come from the guest by WEIR_HC_EXTERN_SUBMIT:
  * words[0] = 1, words[1] = offset in the file; result = bytes read, or -errno.
  *
  *   usage: ram_server SOCKET FILE

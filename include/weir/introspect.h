@@ -13,7 +13,8 @@
  * nobody watches costs nothing; what is watched costs where it is hit.
  *
  * The guest sees none of it: no flag, register, debug register, pushed image or clock differs.
- * Not seen: what devices and host calls do to memory (DMA), and what weir_mem_write and the like do.
+ * Not seen: what devices and host calls do to memory (DMA), and what weir_mem_write and the like
+ * do.
  */
 #ifndef WEIR_INTROSPECT_H
 #define WEIR_INTROSPECT_H

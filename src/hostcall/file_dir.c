@@ -290,7 +290,7 @@ static int try_slot(weir_call *call, struct search *s)
     return 1;
 }
 
-/* DOS finds NUL (and every device) in any directory that exists: so do its programs test for one. */
+/* DOS finds NUL, as every device, in any directory that exists: programs test for one so. */
 static bool find_device(weir_call *call, struct search *s)
 {
     struct weir_hc_stat st;

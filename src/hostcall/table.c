@@ -59,7 +59,6 @@ const struct service service_table[] = {
     NAMED2(FILE_SYMLINK, "symlink", weir_hc_link, path, text, HC_FROM_GUEST, file_symlink),
     NAMED2(FILE_READLINK, "readlink", weir_hc_link, path, text, HC_TO_GUEST, file_readlink),
     NAMED2(FILE_FULLNAME, "fullname", weir_hc_link, path, text, HC_TO_GUEST, file_fullname),
-    BARE(FILE_TIME, "file-time", weir_hc_file_time, file_time),
     BARE(FILE_CLOSE_OWNER, "close-owner", weir_hc_close_owner, file_close_owner),
     BARE(FILE_TIME, "file-time", weir_hc_file_time, file_time),
     REGIONS(CONSOLE_WRITE, "console-write", weir_hc_bytes, HC_FROM_GUEST, serve_console),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fuzz_hostcall.c - argument blocks that no guest should send, for every service, from CPL 0 and 3,
- * with some pages not there. Blocks are made from the table of services (numbers, handles, names and
- * regions of all kinds where they belong), then often spoilt. Beside the share is a directory that
- * must never change; a process with guest RAM scribbles over the ring.
+ * with some pages not there. Blocks are made from the table of services (numbers, handles, names
+ * and regions of all kinds where they belong), then often spoilt. Beside the share is a directory
+ * that must never change; a process with guest RAM scribbles over the ring.
  *
  *   usage: fuzz_hostcall SEED COUNT|SECONDSs      seed 0: by the clock
  */

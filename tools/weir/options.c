@@ -49,8 +49,9 @@ const struct option option_table[] = {
      "a VMI option ROM (API 3.0, or 13.0) for kernels that look for one; counters=on: counts all "
      "calls and prints them at exit", option_vmi, S},
     {"hostcall", "[share=NAME,path=DIR[,ro],...][,SERVICE=on,...][,ring=0|3|v86][,tools=on]",
-     "let the guest call the host (off by default): a directory as a share; console, control, time, "
-     "args, random, clip, log, sg, extern, all; arg=TEXT and env=NAME=VALUE for it to read; who may; "
+     "let the guest call the host (off by default): a directory as a share; console, control, "
+     "time, args, random, clip, log, sg, extern, all; arg=TEXT and env=NAME=VALUE for it to read; "
+     "who may; "
      "tools=on: programs for DOS on floppy B:", option_hostcall, S},
     {"mem-export", "PATH", "share guest RAM with a process that connects to this unix socket",
      option_string, S},
