@@ -2,6 +2,10 @@
 """`weir run -exec`, weirctl and weirfs in Linux guests: Debian's kernels with root directories made
 of Debian's packages."""
 import os
+import pty
+import re
+import select
+import signal
 import stat
 import subprocess
 import sys
@@ -82,8 +86,6 @@ def status():
                      '-quiet', status=137)
         same(done.stdout, f'{g.share}\none two-3\n0\n', 'output')
         same(done.stderr, '', 'standard error with -quiet')
-        with open(os.devnull, 'w', encoding='ascii'):
-            pass
         g.write('list', 'b\na\n')
         with open(g.path('list'), encoding='ascii') as f:
             same(g.run('sort', '-stdin', '-quiet', stdin=f).stdout, 'a\nb\n', 'sorted')
@@ -124,6 +126,40 @@ def failures():
                               stdin=subprocess.DEVNULL, timeout=60)
         check(done.returncode in (1, 125) and text in done.stderr,
               f'{options}: {done.returncode}, {done.stderr}')
+
+
+def terminal():
+    """On a terminal the progress is one line that goes away; signals end it with 130."""
+    with Guest(root='initrd') as g:
+        main_fd, other = pty.openpty()
+        process = subprocess.Popen(g.command('echo started; sleep 100'), stdin=subprocess.DEVNULL,
+                                   stdout=other, stderr=other)
+        os.close(other)
+        text = b''
+        deadline = time.monotonic() + 100 * SLOW
+        while b'started\r\n' not in text and time.monotonic() < deadline:
+            if select.select([main_fd], [], [], 1)[0]:
+                text += os.read(main_fd, 65536)
+        process.send_signal(signal.SIGINT)
+        same(process.wait(30 * SLOW), 130, 'status')
+        os.close(main_fd)
+        check(re.search(rb'\r\x1b\[Kweir: booting Linux 6\.[^\n]* \d+\.\d s', text), f'{text!r}')
+        check(re.search(rb'\r\x1b\[Kweir: Linux [^\n]* is up after [^\n]*\r\nstarted', text),
+              f'{text!r}')
+
+
+def environment():
+    """The kernel from the environment; what is near it is found; the host's own programs."""
+    with Guest(root='initrd') as g:
+        kernel = os.path.join(g.folder, 'amd64', 'vmlinuz')
+        done = subprocess.run([WEIR, 'run', '--share', g.share, '--exec', 'uname -r; '
+                               'ls -d /lib/modules/*; id -un; echo x >/root/new && echo $?'],
+                              text=True, check=False, capture_output=True, env={**os.environ, 'WEIR_KERNEL': kernel},
+                              stdin=subprocess.DEVNULL, timeout=200 * SLOW)
+        lines = done.stdout.split('\n')
+        check(done.returncode == 0 and lines[0] in lines[1] + lines[2] and lines[-2] == '0',
+              f'{done.stdout}{done.stderr}')
+        check(not os.path.exists('/root/new'), 'the host changed')
 
 
 def layers():
