@@ -83,7 +83,7 @@ class Shares:
 
     @staticmethod
     def figures(text):
-        return [float(n) for n in re.findall(r'^(?:read|call|share) ([\d.]+)\s*$', text, re.M)]
+        return [float(n) for n in re.findall(r'\b(?:read|call|share) (\d+\.?\d*)', text)]
 
     def host(self, *args):
         program = os.path.join(self.work.name, 'fsbench-amd64')

@@ -120,7 +120,7 @@ static bool write_archive(struct archive *a, const char *base,
     strbuf_init(&all);
     strbuf_add(&all, config->data, config->length);
     bool good = add_modules(a, modules, &all, error);
-    entry(a, RUN_CONFIG + 1, S_IFREG | 0600, all.data, all.length, 0, 0);
+    entry(a, &RUN_CONFIG[1], S_IFREG | 0600, all.data, all.length, 0, 0);
     strbuf_free(&all);
     entry(a, "TRAILER!!!", 0, NULL, 0, 0, 0);
     return good;

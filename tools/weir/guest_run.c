@@ -125,12 +125,12 @@ static unsigned serve_output(weir_call *call, void *block, void *ctx)
     char buffer[65536];
     pthread_mutex_lock(&g->lock);
     clear_line(g);
+    pthread_mutex_unlock(&g->lock);
     for (uint64_t at = 0, n; (n = weir_call_read(call, at, buffer, sizeof(buffer))) > 0;
          at += n) {
         write_out(b->stream == 2 ? STDERR_FILENO : STDOUT_FILENO, buffer, (size_t)n);
         b->done = (uint32_t)(at + n);
     }
-    pthread_mutex_unlock(&g->lock);
     return 0;
 }
 
@@ -173,7 +173,7 @@ static unsigned serve_stage(weir_call *call, void *block, void *ctx)
     clear_line(g);
     if (b->stream == RUN_STAGE_COMMAND && !g->command_ms)
         announce_command(g);
-    else if (b->stream == RUN_STAGE_FAILED)
+    else if (b->stream == RUN_STAGE_FAILED && !g->failed)
         fprintf(stderr, "weir: in the guest: %s\n", text);
     g->failed |= b->stream == RUN_STAGE_FAILED;
     if (b->stream <= RUN_STAGE_FAILED)
