@@ -52,7 +52,7 @@ const struct option option_table[] = {
      "let the guest call the host (off by default): a directory as a share; console, control, "
      "time, args, random, clip, log, sg, extern, all; arg=TEXT and env=NAME=VALUE for it to read; "
      "who may; "
-     "tools=on: programs for DOS on floppy B:", option_hostcall, S},
+     "tools=on: programs for DOS on floppy B: (A: if that is free)", option_hostcall, S},
     {"mem-export", "PATH", "share guest RAM with a process that connects to this unix socket",
      option_string, S},
     {"nodefaults", NULL, "no default devices, serial ports and monitor", option_flag, S},

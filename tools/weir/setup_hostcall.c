@@ -42,6 +42,8 @@ static bool add_tools(struct tool *t)
     }
     d.file = path;
     d.read_only = true;
+    if (!tool_drive(t, "floppy0"))
+        d.index = 0; /* a second drive without a first one is not seen by DOS */
     if (weir_drive_add(t->vm, &d) == 0)
         return true;
     fprintf(stderr, "weir: -hostcall tools=on: %s\n", tool_error(t));
