@@ -362,6 +362,56 @@ static void own_handlers(void)
     weir_sel4vm_destroy(&vm);
 }
 
+/* ---- other modes ---- */
+
+/* mov [0x2000], r8; mov [0x2008], r15; mov rax, cr4; mov [0x2010], rax; hlt */
+static const uint8_t code_long[] = {0x4c, 0x89, 0x04, 0x25, 0,    0x20, 0,    0,    0x4c, 0x89,
+                                    0x3c, 0x25, 8,    0x20, 0,    0,    0x0f, 0x20, 0xe0, 0x48,
+                                    0x89, 0x04, 0x25, 0x10, 0x20, 0,    0,    0xf4};
+/* mov ax, ds; mov [0x2000], ax; mov byte [bx], 7; hlt */
+static const uint8_t code_real[] = {0x8c, 0xd8, 0xa3, 0x00, 0x20, 0xc6, 0x07, 0x07, 0xf4};
+
+static void long_mode(void)
+{
+    vm_t vm;
+    vm_vcpu_t *vcpu = guest_new(&vm, code_long, code_long + sizeof(code_long));
+    uint64_t pml4 = 0x11003, pdpt = 0x12003, pd = 0x83;
+    vm_ram_touch(&vm, 0x10000, 8, vm_guest_ram_write_callback, &pml4);
+    vm_ram_touch(&vm, 0x11000, 8, vm_guest_ram_write_callback, &pdpt);
+    vm_ram_touch(&vm, 0x12000, 8, vm_guest_ram_write_callback, &pd);
+    /* In an order in which they are not possible one by one. */
+    CHECK(vm_set_vmcs_field(vcpu, VMX_GUEST_CR0, 0x80000021) == 0);
+    CHECK(vm_set_vmcs_field(vcpu, VMX_GUEST_EFER, 0x500) == 0);
+    CHECK(vm_set_vmcs_field(vcpu, VMX_GUEST_CR4, 0x2020) == 0);
+    CHECK(vm_set_vmcs_field(vcpu, VMX_GUEST_CR3, 0x10000) == 0);
+    CHECK(vm_set_vmcs_field(vcpu, VMX_GUEST_CS_ACCESS_RIGHTS, 0xa09b) == 0);
+    CHECK(vm_set_thread_context_reg(vcpu, VCPU_CONTEXT_R8, 0x1122334455667788) == 0);
+    CHECK(vm_set_thread_context_reg(vcpu, VCPU_CONTEXT_R15, ~0ul) == 0);
+    CHECK(vm_run(&vm) == 0);
+    CHECK(word_at(&vm, 0x2000) == 0x55667788 && word_at(&vm, 0x2004) == 0x11223344);
+    CHECK(word_at(&vm, 0x2008) == ~0u && word_at(&vm, 0x200c) == ~0u);
+    CHECK(word_at(&vm, 0x2010) == 0x20); /* VMXE is not the guest's */
+    CHECK(field(vcpu, VMX_GUEST_EFER) == 0x500);
+    weir_sel4vm_destroy(&vm);
+}
+
+static void real_mode(void)
+{
+    vm_t vm;
+    vm_vcpu_t *vcpu = guest_new(&vm, code_real, code_real + sizeof(code_real));
+    for (unsigned n = 0; n < 6; n++) {
+        vm_set_vmcs_field(vcpu, VMX_GUEST_ES_SELECTOR + 2 * n, n == 3 ? 0x30 : 0);
+        vm_set_vmcs_field(vcpu, VMX_GUEST_ES_BASE + 2 * n, n == 3 ? 0x300 : 0);
+        vm_set_vmcs_field(vcpu, VMX_GUEST_ES_LIMIT + 2 * n, 0xffff);
+        vm_set_vmcs_field(vcpu, VMX_GUEST_ES_ACCESS_RIGHTS + 2 * n, n == 1 ? 0x9b : 0x93);
+    }
+    CHECK(vm_set_vmcs_field(vcpu, VMX_GUEST_CR0, 0) == 0);
+    CHECK(vm_set_thread_context_reg(vcpu, VCPU_CONTEXT_EBX, 0x2100) == 0);
+    CHECK(vm_run(&vm) == 0);
+    CHECK(word_at(&vm, 0x2300) == 0x30 && word_at(&vm, 0x2400) == 7);
+    weir_sel4vm_destroy(&vm);
+}
+
 int main(int argc, char **argv)
 {
     engine = argc > 1 ? argv[1] : engine;
@@ -372,5 +422,7 @@ int main(int argc, char **argv)
     injection();
     exceptions();
     own_handlers();
+    long_mode();
+    real_mode();
     return 0;
 }
