@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Rules of the source tree that a compiler does not know.
 
-usage: check_tree.py layering|sizes|forbidden|headers|symbols [LIBRARY]
+usage: check_tree.py layering|sizes|forbidden|headers|symbols [LIBRARY [LISTING]]
 
 layering   a directory of src/ includes only itself and those above it; the command uses only
            the public headers; devices never include the CPU
 sizes      files <= 1000 lines, functions <= 100, headers <= 400, lines <= 100 columns
 forbidden  no exit, no printing, no writable globals' usual disguises in the library
 headers    every header compiles alone, the public ones as C++ too
-symbols    the library exports exactly what src/api/symbols.txt lists
+symbols    the library exports exactly what src/api/symbols.txt (or another file) lists
 """
 import os
 import re
@@ -155,8 +155,8 @@ def headers():
         compile_alone(path, ['c++'], cpp_flags)
 
 
-def symbols(library):
-    listing = os.path.join(ROOT, 'src', 'api', 'symbols.txt')
+def symbols(library, listing='src/api/symbols.txt'):
+    listing = os.path.join(ROOT, listing)
     wanted = set(lines_of(listing)) - {''}
     out = subprocess.run(['nm', '-D', '--defined-only', library], text=True, check=True,
                          capture_output=True).stdout

@@ -119,7 +119,7 @@ GUEST_CODE(general,
     "mov [0x9020], rsp\n mov [0x9028], rbp\n mov [0x9030], rsi\n mov [0x9038], rdi\n"
     "mov [0x9040], r8\n mov [0x9048], r9\n mov [0x9050], r10\n mov [0x9058], r11\n"
     "mov [0x9060], r12\n mov [0x9068], r13\n mov [0x9070], r14\n mov [0x9078], r15\n"
-    "pushfq\n pop [0x9080]\n hlt");
+    "pushfq\n pop qword ptr [0x9080]\n hlt");
 GUEST_CODE(system,
     "mov rax, cr0\n mov [0x9000], rax\n mov rax, cr2\n mov [0x9008], rax\n"
     "mov rax, cr3\n mov [0x9010], rax\n mov rax, cr4\n mov [0x9018], rax\n"
@@ -148,7 +148,7 @@ GUEST_CODE(avx, "vmovups [0x9000], ymm1\n hlt");
 /* A hot loop that calls the hook by a port: RBX counts down. */
 GUEST_CODE(loop_port,
     "1: mov eax, ebx\n out dx, eax\n add r8, 1\n add r9, 2\n lea r10, [r10+r9]\n"
-    "dec ebx\n jnz 1b\n pushfq\n pop [0x9080]\n hlt\n mov r15d, 77\n hlt");
+    "dec ebx\n jnz 1b\n pushfq\n pop qword ptr [0x9080]\n hlt\n mov r15d, 77\n hlt");
 GUEST_CODE(loop_mmio,
     "1: mov [rdi], ebx\n add r8, 1\n add r9, 2\n lea r10, [r10+r9]\n"
     "dec ebx\n jnz 1b\n hlt\n mov r15d, 77\n hlt");
@@ -159,7 +159,7 @@ GUEST_CODE(vector,
     "1: vaddps xmm1, xmm1, xmm1\n mov [rdi], ebx\n vmovups [0x9000], xmm1\n"
     "dec ebx\n jnz 1b\n hlt");
 GUEST_CODE(nops, "nop\n nop\n nop\n mov eax, 1\n hlt");
-GUEST_CODE(handler, "mov r15d, 1\n pop [0x9000]\n pop [0x9008]\n hlt");
+GUEST_CODE(handler, "mov r15d, 1\n pop qword ptr [0x9000]\n pop qword ptr [0x9008]\n hlt");
 GUEST_CODE(call, "mov eax, 7\n mov ebx, 5\n .byte 0x0f, 0x01, 0xc1\n mov [0x9000], rax\n hlt");
 // clang-format on
 
