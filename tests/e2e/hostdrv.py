@@ -93,11 +93,23 @@ class Dos:
         self.vm.__exit__(kind, value, trace)
         self.temporary.cleanup()
 
-    def type(self, line, pattern=PROMPT, seconds=30):
+    def enter(self, line):
+        """Types a line at the prompt. On a busy host keys may get lost: it is looked at first."""
+        for _ in range(5):
+            self.vm.press(line)
+            try:
+                self.vm.expect_screen(r'>' + re.escape(line) + r'\s*$', 5)
+                break
+            except Failure:
+                self.vm.hmp('sendkey esc 30')
+                self.vm.expect_screen(PROMPT, 20)
+        self.vm.press('\n')
+
+    def type(self, line, pattern=PROMPT, seconds=60):
         """Types a command; returns the screen when the pattern is there."""
-        self.vm.press('cls\n')
-        self.vm.expect_screen(r'^\s*' + PROMPT, 10)
-        self.vm.press(line + '\n')
+        self.enter('cls')
+        self.vm.expect_screen(r'^\s*' + PROMPT, 30)
+        self.enter(line)
         return self.vm.expect_screen(re.escape(line) + r'[\s\S]*' + pattern, seconds)
 
     def run(self, *lines, seconds=60):
@@ -106,7 +118,8 @@ class Dos:
         name, done = f'go{self.number}', f'done{self.number}'
         write(self.share, name + '.bat', '\r\n'.join(
             ('@echo off', 'set dircmd=', 'set copycmd=/y') + lines + (f'echo done>{self.drive}\\{done}',)) + '\r\n')
-        self.vm.press(f'{self.drive}{name}\n')
+        self.vm.expect_screen(PROMPT, 30)
+        self.enter(f'{self.drive.lower()}{name}')
         self.await_file(done, seconds)
 
     def await_file(self, name, seconds):
@@ -149,8 +162,8 @@ class Dos:
         text = self.type('b:hostdrv /s')
         size = int(re.search(r'resident in 0*(\d+) bytes', text).group(1))
         check(size <= 4096, f'{size} bytes are resident')
-        self.vm.press(f'{self.drive}\n')
-        self.vm.expect_screen(self.drive[0] + r':\\>\s*$', 10)
+        self.enter(self.drive.lower())
+        self.vm.expect_screen(self.drive[0] + r':\\>\s*$', 30)
 
 
 def old_dos(dos):
@@ -309,7 +322,8 @@ def long_names(dos):
 def vanishing(dos):
     """The host deletes a file that DOS has open."""
     path = write(dos.share, 'vanish.txt', '0123456789')
-    dos.vm.press('waits>waits.out\n')
+    dos.vm.expect_screen(PROMPT, 30)
+    dos.enter('waits>waits.out')
     dos.await_file('ready.txt', 30)
     os.remove(path)
     write(dos.share, 'go.txt', '')
@@ -357,7 +371,7 @@ def loadlin():
         write(dos.share, 'linux.bat',
               'loadlin vmlinuz initrd=initrd console=ttyS0 weir.run=poweroff\r\n')
         dos.install()
-        dos.vm.press('linux\n')
+        dos.enter('linux')
         dos.vm.expect(r'Linux version \d', 60)
         dos.vm.expect('init reached', 120)
         dos.vm.expect('Power down', 60)
