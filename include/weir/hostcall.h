@@ -30,7 +30,7 @@
 #define WEIR_HC_MAX_BYTES   16777216 /* that the regions of one call have together */
 #define WEIR_HC_MAX_PATH    4096     /* bytes of a path */
 #define WEIR_HC_MAX_NAME    255      /* bytes of one name in it */
-#define WEIR_HC_MAX_HANDLES 1024     /* open at a time */
+#define WEIR_HC_MAX_HANDLES 1024     /* open at a time, at most: see INFO */
 
 /* ---- discovery without a fault: CPUID and a port ---- */
 

@@ -3,11 +3,12 @@
 #include "hostcall/handle.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct handles {
     uint32_t generation;
-    unsigned next;
+    unsigned next, limit; /* slots below `limit` are used */
     struct handle slot[WEIR_HC_MAX_HANDLES];
 };
 _Static_assert((WEIR_HC_MAX_HANDLES & (WEIR_HC_MAX_HANDLES - 1)) == 0, "slot numbers wrap");
@@ -15,16 +16,27 @@ _Static_assert((WEIR_HC_MAX_HANDLES & (WEIR_HC_MAX_HANDLES - 1)) == 0, "slot num
 struct handles *handles_make(void)
 {
     struct handles *all = calloc(1, sizeof(*all));
+    struct rlimit files;
     for (unsigned k = 0; all && k < WEIR_HC_MAX_HANDLES; k++)
         all->slot[k].fd = -1;
+    if (!all)
+        return NULL;
+    all->limit = WEIR_HC_MAX_HANDLES;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / 2 < all->limit)
+        all->limit = (unsigned)(files.rlim_cur / 2); /* the process needs descriptors, too */
     return all;
+}
+
+unsigned handles_limit(const struct hostcall *h)
+{
+    return h->handles->limit;
 }
 
 struct handle *handle_new(struct hostcall *h)
 {
     struct handles *all = h->handles;
-    for (unsigned k = 0; k < WEIR_HC_MAX_HANDLES; k++) {
-        unsigned n = (all->next + k) % WEIR_HC_MAX_HANDLES;
+    for (unsigned k = 0; k < all->limit; k++) {
+        unsigned n = (all->next + k) % all->limit;
         struct handle *f = &all->slot[n];
         if (f->kind != HANDLE_FREE)
             continue;

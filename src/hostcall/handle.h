@@ -30,6 +30,7 @@ void handle_close(struct handle *f);
 unsigned handles_close_owner(struct hostcall *h, uint32_t owner);
 void handles_close_all(struct hostcall *h);
 unsigned handles_open(const struct hostcall *h);
+unsigned handles_limit(const struct hostcall *h);
 void handles_free(struct hostcall *h);
 /* Whether DOS share modes of what is open allow another opening. */
 bool handles_allow(const struct hostcall *h, uint64_t dev, uint64_t ino, bool reads,

@@ -2,6 +2,7 @@
 /* misc.c - the small services: information, console, log, random numbers, time, arguments,
  * clipboard. */
 #include "hostcall/dostime.h"
+#include "hostcall/handle.h"
 #include "hostcall/services.h"
 #include "hostcall/share.h"
 
@@ -23,7 +24,7 @@ unsigned serve_info(weir_call *call)
     a->max_version = WEIR_HC_VERSION;
     a->max_regions = WEIR_HC_MAX_REGIONS;
     a->max_bytes = WEIR_HC_MAX_BYTES;
-    a->max_handles = WEIR_HC_MAX_HANDLES;
+    a->max_handles = handles_limit(h);
     a->shares = h->share_count;
     memset(a->host, 0, sizeof(a->host));
     snprintf(a->host, sizeof(a->host), "weir %s", weir_version());

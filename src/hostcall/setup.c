@@ -130,7 +130,7 @@ static void port_info(void *state, struct weir_text *out)
     weir_textf(out, "calls: %llu, failed: %llu, page faults: %llu\n",
                (unsigned long long)h->calls, (unsigned long long)h->failures,
                (unsigned long long)h->faults);
-    weir_textf(out, "handles: %u open of %u\n", handles_open(h), WEIR_HC_MAX_HANDLES);
+    weir_textf(out, "handles: %u open of %u\n", handles_open(h), handles_limit(h));
     for (unsigned k = 0; k < h->share_count; k++)
         weir_textf(out, "share %u: %s = %s%s\n", k, h->shares[k].name, h->shares[k].path,
                    h->shares[k].read_only ? ", read-only" : "");

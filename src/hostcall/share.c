@@ -62,6 +62,14 @@ static int open_root(struct hostcall *h, const char *path)
         return err_errno(err, "-hostcall share: %s: openat2", path);
     }
     close(probe);
+    int real = reopen(root, O_RDONLY | O_DIRECTORY);
+    if (real == -ENOENT) {
+        close(root);
+        return err_set(err, WEIR_EUNSUPPORTED, "-hostcall share: %s: /proc is not mounted",
+                       path);
+    }
+    if (real >= 0)
+        close(real);
     return root;
 }
 

@@ -241,7 +241,10 @@ static void handles(void **state)
     uint32_t done, first = 0;
     start(&r);
     rig_put(&r, "f", "abc");
-    for (unsigned k = 0; k < WEIR_HC_MAX_HANDLES; k++) {
+    struct weir_hc_info info;
+    assert_int_equal(rig_call(&r, &info, WEIR_HC_INFO, sizeof(info)), 0);
+    assert_in_range(info.max_handles, 1, WEIR_HC_MAX_HANDLES);
+    for (unsigned k = 0; k < info.max_handles; k++) {
         assert_int_equal(rig_open_file(&r, "f", 0, WEIR_HC_O_READ, &o), 0);
         first = first ? first : o.handle;
     }
