@@ -366,7 +366,7 @@ f_space:
         call    host
         jc      .out
         mov     ax, [F(statfs.dos_sectors_per_cluster)]
-        mov     ah, 0xf8
+        mov     ah, 0           ; the medium would be a part of FreeDOS' answer to AX=7303h
         mov     [bp + R_AX], ax
         mov     ax, [F(statfs.dos_clusters)]
         mov     [bp + R_BX], ax

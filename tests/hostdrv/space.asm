@@ -30,6 +30,19 @@ main:
         jno     .small
         EQ      ax, 0, "free bytes are below 2 GiB"
 .small:
+        mov     ah, 0x19
+        int     0x21
+        add     [root], al
+        mov     dx, root
+        mov     di, BUFFER
+        mov     cx, 0x2c
+        stc
+        DOS     0x7303
+        jc      .no_fat32       ; a DOS that does not know FAT32
+        cmp     word [BUFFER + 4], 256
+        jb      .no_fat32
+        EQ      [BUFFER + 4], 128, "sectors of a cluster, by FAT32's function"
+.no_fat32:
 ; ---- truename
         mov     si, name
         mov     di, BUFFER
@@ -101,6 +114,7 @@ main:
 
 name:   db      "SOME.TXT", 0
 one:    dw      1
+root:   db      "A:\", 0
 read_only: db   "X:\NEW.TXT", 0
 sub:    db      "X:\SUBDIR", 0
 there:  db      "X:\READ.ME", 0
