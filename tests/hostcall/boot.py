@@ -57,9 +57,10 @@ def main():
         check('a wrong word', wrong.returncode == 1 and "did you mean 'console'" in wrong.stderr,
               wrong)
         lists = subprocess.run([WEIR, '-m', '16', '-S', '-display', 'none', '-monitor', 'stdio',
-                                '-hostcall', f'share=s,path={folder},ro,ring=0+v86'],
-                               input='info hostcall\nquit\n', text=True, capture_output=True,
+                                '-hostcall', f'share=s,path={folder},ro,ring=0+v86,clip=on'],
+                               input='clipboard a  b\nclipboard\ninfo hostcall\nquit\n', text=True, capture_output=True,
                                timeout=60, check=False)
+        check('clipboard', '(weir) clipboard\na  b\n' in lists.stdout, lists)
         check('info hostcall', 'rings 0 v86' in lists.stdout and
               f'share 0: s = {folder}, read-only' in lists.stdout, lists)
 

@@ -33,6 +33,8 @@ const struct command command_table[] = {
     {"screendump", NULL, "F?w", "file [png|ppm]",
      "write a picture of the screen; the format also by the file's extension",
      monitor_screendump},
+    {"clipboard", NULL, "?S", "[TEXT]", "show, or set, the text shared with the guest (host calls)",
+     monitor_clipboard},
     {"screentext", NULL, "", "", "show the text screen as text", monitor_screentext},
     {"change", NULL, "wF", "drive file", "put another medium into a drive", monitor_change},
     {"eject", NULL, "?ww", "[-f] drive",

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <weir/hostservice.h>
 
 static void report(struct command_call *c, int error)
 {
@@ -151,6 +152,35 @@ void monitor_screendump(struct command_call *c)
 void monitor_screentext(struct command_call *c)
 {
     report(c, weir_screen_text(c->tool->vm, c->out));
+}
+
+/* ---- clipboard ---- */
+
+/* Control characters of the guest's text are not for a terminal. */
+static void show_clipboard(struct command_call *c)
+{
+    size_t length = weir_clipboard_get(c->tool->vm, NULL, 0);
+    char *text = malloc(length + 1);
+    if (!text)
+        return;
+    size_t now = weir_clipboard_get(c->tool->vm, text, length);
+    length = now < length ? now : length;
+    for (size_t k = 0; k < length; k++)
+        if ((unsigned char)text[k] < ' ' && text[k] != '\n' && text[k] != '\t')
+            text[k] = '?';
+    text[length] = 0;
+    if (length)
+        text_printf(c->out, "%s%s", text, text[length - 1] == '\n' ? "" : "\n");
+    free(text);
+}
+
+void monitor_clipboard(struct command_call *c)
+{
+    const char *text = c->args[0].string;
+    if (c->args[0].present && text)
+        report(c, weir_clipboard_put(c->tool->vm, text, strlen(text)));
+    else
+        show_clipboard(c);
 }
 
 /* ---- log ---- */
