@@ -87,7 +87,17 @@ static void put_code(const struct vmi_source *s, const uint8_t *image, uint32_t 
     }
 }
 
-/* Where code ends that begins here: at a RET that no CALL before it leads behind. */
+/* Where a CALL or a short Jcc leads; 0: it is neither. */
+static uint32_t inner_target(const uint8_t *image, uint32_t at, int length)
+{
+    if (length == 5 && image[at] == 0xe8)
+        return at + 5 + (uint32_t)load_le(image + at + 1, 4);
+    if (length == 2 && (image[at] & 0xf0) == 0x70)
+        return at + 2 + (uint32_t)(int8_t)image[at + 1];
+    return 0;
+}
+
+/* Where code ends that begins here: at a RET that nothing before it leads behind. */
 static uint32_t body_end(const uint8_t *image, uint32_t at)
 {
     uint32_t furthest = at;
@@ -95,8 +105,9 @@ static uint32_t body_end(const uint8_t *image, uint32_t at)
         char text[128];
         int length =
             weir_disassemble(image + at, VMI_CODE_BYTES - at, 32, at, true, text, sizeof(text));
-        if (length == 5 && image[at] == 0xe8)
-            furthest = at + 5 + (uint32_t)load_le(image + at + 1, 4);
+        uint32_t target = inner_target(image, at, length);
+        if (target < VMI_CODE_BYTES && target > furthest)
+            furthest = target;
         bool is_return = length == 1 && image[at] == 0xc3;
         at += length > 0 ? (uint32_t)length : 1;
         if (is_return && furthest < at)
@@ -153,6 +164,32 @@ static const char *host_text(const char *host)
     return "nothing";
 }
 
+/* Init and GetRelocationInfo, which are no rows of the table. */
+static int disassemble_own(const struct weir_vmi_config *config, const uint8_t *image,
+                           const char *name, struct weir_text *out)
+{
+    const struct vmi_source *s = vmi_source(config->api, config->counters);
+    bool init = !strcmp(name, "Init");
+    uint32_t at = init ? VMI_AT_INIT : VMI_AT_QUERY;
+    if (!init && (config->api != 3 || strcmp(name, "GetRelocationInfo")))
+        return -WEIR_ENOENT;
+    weir_textf(out, "VMI_%s, API %u.0, at ROM+0x%x (%08x)\n", name, config->api, at,
+               config->base + at);
+    weir_textf(out, "%s\n\n",
+               !init ? "in: EAX number\nout: EAX address, DL type"
+               : config->api == 3
+                   ? "out: EAX 0\nhost: makes the counters' addresses right"
+                   : "in: EAX address of the slots\nout: EAX 0, or -1: not there\n"
+                     "host: makes calls and counters in the slots right");
+    if (image[at] == 0xe9) {
+        put_code(s, image, config->base, at, at + 5, out);
+        at += 5 + (uint32_t)load_le(image + at + 1, 4);
+        weir_textf(out, "what it leads to, at ROM+0x%x:\n", at);
+    }
+    put_code(s, image, config->base, at, body_end(image, at), out);
+    return 0;
+}
+
 int weir_vmi_disassemble(const struct weir_vmi_config *config, const char *name,
                          struct weir_text *out)
 {
@@ -160,7 +197,7 @@ int weir_vmi_disassemble(const struct weir_vmi_config *config, const char *name,
     int rc = weir_vmi_image(config, image);
     int row = rc == 0 ? vmi_row_find(config->api, name) : -1;
     if (row < 0)
-        return rc < 0 ? rc : -WEIR_ENOENT;
+        return rc < 0 ? rc : disassemble_own(config, image, name, out);
     unsigned which = vmi_which(config->api);
     const struct vmi_call *c = &vmi_calls[row];
     const struct vmi_source *s = vmi_source(config->api, config->counters);

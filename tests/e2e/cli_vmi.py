@@ -87,6 +87,11 @@ def tools():
     status, out, _ = run('vmi', 'disas', '--api=13', '--counters', 'SetGDT')
     for text in ('slot 8', ' P ff 05', 'counter of SetGDT', 'exit_SetGDT', "the host's set_gdt"):
         check(text in out, out)
+    status, out, _ = run('vmi', 'disas', 'GetRelocationInfo')
+    check(status == 0 and 'at ROM+0x88' in out and out.count(' ret') == 2, out)
+    status, out, _ = run('vmi', 'disas', '--api=13', 'Init')
+    check(status == 0 and 'address of the slots' in out and "the host's init" in out, out)
+    same(run('vmi', 'disas', '--api=13', 'GetRelocationInfo')[0], 1, 'GetRelocationInfo of 13.0')
     for line in (['vmi'], ['vmi', 'disas'], ['vmi', 'nothing'], ['vmi', 'list', '--api=4']):
         status, _, err = run(*line)
         check(status == 1 and err.startswith('usage: weir vmi'), f'{line}: {err}')

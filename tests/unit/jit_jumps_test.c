@@ -56,8 +56,32 @@ static void to_any_address(void **state)
     }
 }
 
+/* mov ecx, 100000; 1: cli; sti; nop; dec ecx; jnz 1b; cli; hlt: what follows STI is reached without
+ * going through C. */
+static void behind_sti(void **state)
+{
+    static const uint8_t loop[] = {0xb9, 0xa0, 0x86, 1,    0,    0xfa, 0xfb,
+                                   0x90, 0xff, 0xc9, 0x75, 0xf9, 0xfa, 0xf4};
+    struct weir_jit_stats stats = {.size = sizeof(stats)};
+    struct weir_config config;
+    struct weir_exit exit;
+    weir *vm;
+    weir_config_init(&config, sizeof(config));
+    config.machine = "none";
+    config.ram_bytes = 1 << 20;
+    assert_int_equal(weir_create(&config, &vm), 0);
+    weir_mem_write(vm, START, loop, sizeof(loop));
+    weir_boot_flat(vm, 32, START, 0x8000, 0);
+    assert_int_equal(weir_run(weir_get_vcpu(vm, 0), 0, &exit), 0);
+    assert_int_equal(exit.reason, WEIR_EXIT_HALT);
+    assert_int_equal(weir_jit_stats_get(vm, &stats), 0);
+    assert_true(stats.entries < 1000);
+    weir_destroy(vm);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(to_any_address)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(to_any_address),
+                                       cmocka_unit_test(behind_sti)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
