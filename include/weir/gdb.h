@@ -23,7 +23,8 @@ typedef struct weir_gdb weir_gdb;
 struct weir_gdb_config {
     size_t size; /* sizeof(struct weir_gdb_config) */
     /* "tcp:HOST:PORT" (no HOST: this host only, 127.0.0.1; port 0: a free one), "unix:PATH",
-     * "stdio" (descriptors 0 and 1), "fd:N" (a connected stream, closed in the end). */
+     * "stdio" (descriptors 0 and 1), "fd:N" (a connected stream, closed in the end). If gdb leaves
+     * one of the last two without `detach`, it is a `kill`. */
     const char *address;
     /* gdb's `monitor COMMAND`; in the stub's thread. NULL: there are no commands. */
     void (*monitor)(void *ctx, const char *command, struct weir_text *out);

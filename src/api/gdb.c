@@ -216,9 +216,21 @@ static void begin_session(struct weir_gdb *g)
     __atomic_store_n(&g->connected, true, __ATOMIC_RELEASE);
 }
 
+/* Nobody can come again: the machine would be left without anybody. */
+static void last_has_left(struct weir_gdb *g)
+{
+    if (g->config.kill)
+        g->config.kill(g->config.ctx);
+    else
+        weir_quit(g->vm);
+}
+
 static void end_session(struct weir_gdb *g)
 {
+    bool abandoned = g->listen_fd < 0 && !g->session.ended && !g->session.detached;
     gdb_session_end(&g->session);
+    if (abandoned && !is_closing(g))
+        last_has_left(g);
     __atomic_store_n(&g->connected, false, __ATOMIC_RELEASE);
     if (g->in_fd > 2)
         close(g->in_fd);

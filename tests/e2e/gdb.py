@@ -4,9 +4,10 @@ Arguments: names of tests."""
 import os
 import re
 import sys
+import tempfile
 import time
 from gdbtest import GDB, Gdb, Target, write_symbols
-from weirtest import Failure, WEIR, dos_images, guests, main
+from weirtest import Failure, SLOW, WEIR, dos_images, guests, main
 
 ENGINES = ('interp', 'jit')
 BOOT = os.path.join(os.environ.get('WEIR_BOOT', 'build/tests/guest'), 'modes')
@@ -198,7 +199,19 @@ def non_stop():
 
 
 def standard_streams():
-    """gdb starts weir itself."""
+    """gdb starts weir itself; when gdb dies, so does weir."""
+    with tempfile.TemporaryDirectory() as folder:
+        pid_file = os.path.join(folder, 'pid')
+        with Gdb() as gdb:
+            gdb.command(f'target remote | exec {WEIR} -gdb stdio -S -display none -m 16 '
+                        f'-pidfile {pid_file}')
+            check(gdb.value('$pc'), 0xfffffff0, 'pc at reset')
+            pid = int(open(pid_file, encoding='ascii').read())
+        deadline = time.monotonic() + 10 * SLOW
+        while os.path.exists(f'/proc/{pid}/exe'):
+            if time.monotonic() > deadline:
+                raise Failure('weir lives on')
+            time.sleep(0.05)
     with Gdb() as gdb:
         gdb.command(f'target remote | exec {WEIR} -gdb stdio -S -display none -m 16')
         check(gdb.value('$pc'), 0xfffffff0, 'pc at reset')
