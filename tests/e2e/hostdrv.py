@@ -316,7 +316,25 @@ def long_names(dos):
     same(read(folder, 'Created by DOS, renamed.data'), b'Cre', 'created')
     listing = read(dos.share, 'lfn.out')  # empty: a FreeCOM that does not know /LFN
     check(not listing or b'A long name of the host.text' in listing, listing)
+    if listing:
+        shell_with_long_names(dos, folder)
     return total
+
+
+def shell_with_long_names(dos, folder):
+    """FreeCOM 0.85 has long names everywhere but in redirections."""
+    source = write(folder, 'Read me first.markdown', os.urandom(70000))
+    dos.run('cd long', 'copy "Read me first.markdown" copy.bin>nul',
+            'copy copy.bin "Another long name.text">nul', 'md "New long directory"',
+            'cd "New long directory"', 'cd>..\\cd.txt', 'copy ..\\copy.bin "And one more.copy">nul',
+            'cd ..', 'ren "Another long name.text" "Renamed: not.text"',
+            'ren "Another long name.text" "Renamed long name.text"',
+            'type "A long name of the host.text">type.txt', 'del "Read me*.markdown">nul', 'cd ..')
+    check(not os.path.exists(source), 'DEL with long names')
+    for name in ('Renamed long name.text', 'New long directory/And one more.copy'):
+        same(len(read(folder, name)), 70000, name)
+        same(read(folder, name), read(folder, 'copy.bin'), name)
+    same(read(folder, 'type.txt'), b'12345', 'TYPE')
 
 
 def vanishing(dos):
