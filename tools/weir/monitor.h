@@ -76,7 +76,8 @@ void command_usage(struct weir_text *out, const struct command *c);
     X(help)                                                                                    \
     X(info)                                                                                    \
     X(quit) X(stop) X(cont) X(system_reset) X(system_powerdown) X(nmi) X(sendkey)              \
-        X(mouse_move) X(mouse_button) X(screendump) X(screentext) X(clipboard) X(change) X(eject) X(log)    \
+        X(mouse_move) X(mouse_button) X(screendump) X(screentext) X(change) X(eject) X(log)    \
+            X(clipboard)                                                                       \
             X(logfile) X(singlestep) X(gdbserver) X(break) X(watch) X(delete) X(step)          \
             X(trace) X(symbols) X(x) X(xp) X(print) X(i) X(o) X(sum)     \
                 X(memsave) X(pmemsave) X(flush)
