@@ -7,8 +7,8 @@
  *      (gdb) watch *(int *)0x2000
  *      (gdb) continue
  *
- * The loop around weir_run needs nothing for that: breakpoints pause the machine, and weir_run waits
- * until gdb lets it go on. Without an address it counts for a moment and ends.
+ * The loop around weir_run needs nothing for that: breakpoints pause the machine, and weir_run
+ * waits until gdb lets it go on. Without an address it counts for a moment and ends.
  */
 #include <stdio.h>
 #include <weir/gdb.h>

@@ -11,6 +11,22 @@
 
 /* ---- stops ---- */
 
+/* What gdb looks at after every step; it asks for the others when it needs them. */
+static void put_expedited(struct gdb_session *s)
+{
+    uint8_t bytes[64];
+    for (unsigned i = 0; i < s->layout.count; i++) {
+        const struct gdb_reg *r = &s->layout.regs[i];
+        bool wanted = r->kind == GDB_PC ||
+                      (r->kind == GDB_PLAIN && (r->reg == WEIR_RSP || r->reg == WEIR_RBP));
+        if (!wanted || !gdb_reg_read(gdb_vcpu(s, s->stop.vcpu), r, bytes))
+            continue;
+        gdb_printf(&s->reply, "%x:", i);
+        gdb_put_hex(&s->reply, bytes, r->bytes);
+        gdb_puts(&s->reply, ";");
+    }
+}
+
 void gdb_put_stop(struct gdb_session *s)
 {
     static const char *const watches[] = {"watch", "rwatch", "awatch"};
@@ -24,6 +40,7 @@ void gdb_put_stop(struct gdb_session *s)
     if (stop->kind == GDB_STOP_WATCH)
         gdb_printf(&s->reply, "%s:%llx;", watches[(stop->type - '2') % 3],
                    (unsigned long long)stop->address);
+    put_expedited(s);
 }
 
 /* The vCPU stands still. */
