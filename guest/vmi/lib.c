@@ -119,7 +119,8 @@ static void setup_idt(void)
     __asm__ volatile("lidt %0" ::"m"(t));
 }
 
-/* 16 MiB at 0 and at C0000000h, global as kernels map themselves; the test's page; local APIC; a second place for the ROM. */
+/* 16 MiB at 0 and at C0000000h, global as kernels map themselves; the test's page; local APIC; a
+ * second place for the ROM. */
 static void setup_paging(void)
 {
     for (u32 i = 0; i < 4096; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rom_test.c - the ROM's images and the table behind them; checking of any VMI ROM; what a guest can
- * do by going to the wrong place in the ROM; accounting of time; states of processors. */
+/* rom_test.c - the ROM's images and the table behind them; checking of any VMI ROM; what a guest
+ * can do by going to the wrong place in the ROM; accounting of time; states of processors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
