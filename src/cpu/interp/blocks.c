@@ -462,6 +462,9 @@ static void block_set(struct vcpu *c, struct block *b, uint64_t linear, uint64_t
     b->next[0] = b->next[1] = &c->blocks->nowhere;
     b->host = NULL;
     b->heat = 0;
+    b->seen = 0;
+    b->seen_at = 0;
+    b->hot = false;
     b->native = NULL;
     b->paged = 0;
     b->watched = event_armed(c, WEIR_EV_BLOCK) && c->ev.hooks->wants_block(c, linear)
