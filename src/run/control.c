@@ -418,6 +418,8 @@ static bool enter(struct weir *vm, struct weir_exit *exit)
     return !quit;
 }
 
+/* The I/O thread is woken by clock_start if it sleeps too long for the first timer. When the clock
+ * stops, it may sleep on: what it wakes for then is not due, and it looks again. */
 static void set_clock(struct weir *vm, bool running)
 {
     pthread_mutex_lock(&vm->device_lock);
@@ -426,8 +428,6 @@ static void set_clock(struct weir *vm, bool running)
     else
         clock_stop(&vm->clock);
     pthread_mutex_unlock(&vm->device_lock);
-    if (vm->clock.mode == CLOCK_HOST)
-        io_loop_wake(&vm->loop);
 }
 
 /* -icount: a timer was armed. The vCPU thread looks again behind whatever it does there; when it

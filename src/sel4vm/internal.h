@@ -88,6 +88,7 @@ struct guest_state {
     bool stuck[VMCS_FIELDS_MAX];
     uint64_t written[VMCS_FIELDS_MAX], became[VMCS_FIELDS_MAX];
     bool has_written[VMCS_FIELDS_MAX];
+    bool any_stuck, any_written;
 };
 
 static inline guest_state_t *state_of(const vm_vcpu_t *vcpu)

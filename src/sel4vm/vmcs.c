@@ -195,8 +195,10 @@ int vm_set_vmcs_field(vm_vcpu_t *vcpu, seL4_Word field, seL4_Word value)
     if (rc == -WEIR_ESTATE)
         return -1;
     gs->stuck[n] = rc < 0;
+    gs->any_stuck |= rc < 0;
     gs->written[n] = value;
     gs->has_written[n] = rc == 0 && has_spare_bits(r);
+    gs->any_written |= gs->has_written[n];
     if (gs->has_written[n])
         live_get(gs, r, &gs->became[n]);
     return 0;
@@ -235,6 +237,8 @@ bool vmcs_settle(vm_vcpu_t *vcpu)
 {
     guest_state_t *gs = state_of(vcpu);
     bool progress, left;
+    if (!gs->any_stuck)
+        return true;
     do {
         progress = left = false;
         for (unsigned n = 0; n < ROWS; n++) {
@@ -245,10 +249,13 @@ bool vmcs_settle(vm_vcpu_t *vcpu)
             left |= gs->stuck[n];
         }
     } while (progress && left);
+    gs->any_stuck = left;
     return !left;
 }
 
 void vmcs_forget(guest_state_t *gs)
 {
-    memset(gs->has_written, 0, sizeof(gs->has_written));
+    if (gs->any_written)
+        memset(gs->has_written, 0, sizeof(gs->has_written));
+    gs->any_written = false;
 }
