@@ -71,6 +71,8 @@ struct open_syscall {
 
 struct view;
 struct symbol_table;
+struct plugin;
+struct trace_sink;
 
 struct introspect {
     struct weir *vm;
@@ -81,6 +83,8 @@ struct introspect {
     struct watch *calling;              /* atomic: the handler that runs */
     struct view *views[WEIR_VIEWS_MAX]; /* [0] is NULL */
     struct symbol_table *symbols;
+    struct plugin *plugins;
+    struct trace_sink *trace;
     unsigned next_view_page;
     /* ---- vCPU thread */
     struct watch **active;             /* by kind */
@@ -175,6 +179,13 @@ uint64_t view_before_write(struct vcpu *c, uint64_t gpa);
 void view_select(struct vcpu *c, unsigned view);
 void view_alone_ends(struct vcpu *c);
 void views_free(struct introspect *ix);
+
+/* ---- trace_write.c */
+int trace_end(struct introspect *ix);
+
+/* ---- plugin.c */
+void plugins_end(struct introspect *ix);
+void plugins_free(struct introspect *ix);
 
 /* ---- symbols.c */
 void symbols_free(struct introspect *ix);

@@ -57,11 +57,14 @@ void introspect_fini(struct weir *vm)
     struct introspect *ix = vm->introspect;
     if (!ix)
         return;
+    plugins_end(ix);
+    trace_end(ix);
     while (ix->all) {
         struct watch *w = ix->all;
         ix->all = w->next;
         watch_free(w);
     }
+    plugins_free(ix);
     views_free(ix);
     symbols_free(ix);
     ranges_free(&ix->physical);

@@ -14,6 +14,7 @@ static const struct {
     {"devices", command_devices},
     {"cpus", command_cpus},
     {"vmi", command_vmi},
+    {"trace", command_trace},
     {"help", command_help},
     {"--man", command_man},
 };

@@ -55,6 +55,8 @@ OPTION(option_share);
 OPTION(option_env);
 OPTION(option_seconds);
 /* option_log.c */
+OPTION(option_plugin);
+OPTION(option_trace);
 OPTION(option_log_items);
 OPTION(option_log_file);
 OPTION(option_log_filter);

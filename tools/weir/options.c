@@ -148,6 +148,12 @@ const struct option option_table[] = {
      option_log_file, S},
     {"dfilter", "RANGE[,RANGE...]", "log code only of START+SIZE, START-SIZE or START..END",
      option_log_filter, S},
+    {"plugin", "FILE.so[,OPTION=VALUE...]",
+     "load a program that watches the guest; with weir come count, drcov and syscalls; may be "
+     "given again", option_plugin, S},
+    {"trace", "FILE[,memory=on][,events=on][,cpl=N][,cr3=N][,first=ADDRESS][,last=ADDRESS]",
+     "write every instruction, and what else is chosen, to FILE; `weir trace` shows it",
+     option_trace, S},
     {"singlestep", NULL, "one instruction per block, so that -d exec, in_asm... show each",
      option_flag, S},
     {"perfmap", NULL, "name translated code for perf(1) in /tmp/perf-PID.map", option_flag, S},

@@ -8,6 +8,7 @@
 
 #include "text.h"
 
+#include <weir/trace.h>
 #include <weir/vmi.h>
 
 #include <stdio.h>
@@ -67,6 +68,9 @@ struct options {
     const char *gdb;        /* address, or NULL */
     const char *symbols[8]; /* files */
     unsigned symbol_count;
+    const char *plugins[8], *plugin_options[8]; /* files, and what is for them to read */
+    unsigned plugin_count;
+    struct weir_trace_config trace; /* path NULL: none */
     const char *hostcalls[HOSTCALL_MAX], *mem_export;
     unsigned hostcall_count;
     bool hostcall_tools; /* the floppy with programs for DOS */

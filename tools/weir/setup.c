@@ -6,6 +6,7 @@
 #include "guestrun.h"
 
 #include <weir/inspect.h>
+#include <weir/plugin.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +245,16 @@ bool setup_devices(struct tool *t)
     return add_devices(t) && checked(t, "", weir_start(t->vm));
 }
 
+/* -plugin, -trace. */
+static bool setup_watchers(struct tool *t)
+{
+    const struct options *o = &t->options;
+    for (unsigned k = 0; k < o->plugin_count; k++)
+        if (!checked(t, "-plugin", weir_plugin_load(t->vm, o->plugins[k], o->plugin_options[k])))
+            return false;
+    return !o->trace.path || checked(t, "-trace", weir_trace_start(t->vm, &o->trace));
+}
+
 static bool equip(struct tool *t)
 {
     struct options *o = &t->options;
@@ -258,7 +269,7 @@ static bool equip(struct tool *t)
     for (struct chardev *def = o->chardevs; def; def = def->next)
         if (!open_chardev(t, def))
             return false;
-    return setup_hostcall(t) && setup_devices(t);
+    return setup_hostcall(t) && setup_devices(t) && setup_watchers(t);
 }
 
 bool setup_vm(struct tool *t)

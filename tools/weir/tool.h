@@ -95,6 +95,7 @@ int command_disas(int argc, char **argv);
 int command_devices(int argc, char **argv);
 int command_cpus(int argc, char **argv);
 int command_vmi(int argc, char **argv);
+int command_trace(int argc, char **argv);
 int command_help(int argc, char **argv);
 int command_man(int argc, char **argv);
 
