@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * guest_initrd.c - the initramfs of -exec, in cpio's "newc" form (Documentation/driver-api/
- * early-userspace/buffer-format.rst of Linux). Archives may follow each other, compressed or
- * not, and of files with one name the last one counts. So a given initrd stays as it is and ours follows.
+ * early-userspace/buffer-format.rst of Linux). Archives may follow each other, compressed or not,
+ * and of files with one name the last one counts. So a given initrd stays as it is and ours
+ * follows.
  */
 #include "guestrun.h"
 
