@@ -293,6 +293,8 @@ def programs(dos):
     write(share, 'big.bin', big)
     total += dos.program('big')
     same(read(share, 'out.bin'), big[:131070], 'OUT.BIN')
+    total += dos.program('v86')
+    same(read(share, 'v86.bin'), big[:0xf000], 'V86.BIN')
     total += dos.program('space', dos.other[0])
     same(os.listdir(dos.read_only), ['read.me'], 'files of the read-only share')
     return total
