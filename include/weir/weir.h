@@ -85,7 +85,7 @@ WEIR_API const char *weir_last_error(const weir *vm);
     X(UNIMP, 10, "unimp", "log unimplemented functionality")                                   \
     X(GUEST_ERRORS, 11, "guest_errors", "log when the guest does something invalid")           \
     X(MMU, 12, "mmu", "log MMU-related activities")                                            \
-    X(STEP, 13, "step", "show each executed instruction and the registers it changed (slow)")   \
+    X(STEP, 13, "step", "show each executed instruction and the registers it changed (slow)")  \
     X(OUT_BYTES, 24, "out_bytes", "add the bytes to each line of out_asm")
 
 enum weir_log_item {
@@ -157,7 +157,7 @@ enum weir_exit_reason {
     WEIR_EXIT_SHUTDOWN,     /* power off by ACPI */
     WEIR_EXIT_RESET,        /* the guest asked for a reset and weir_set_reset_exits is on */
     WEIR_EXIT_TRIPLE_FAULT, /* same, caused by a triple fault */
-    WEIR_EXIT_DEBUG_EXIT,   /* isa-debug-exit written: (value << 1) | 1 in status; or a host call */
+    WEIR_EXIT_DEBUG_EXIT,   /* isa-debug-exit, or a host call; status says with what */
     WEIR_EXIT_IO,           /* a port that nobody serves (weir_set_unclaimed_exits) */
     WEIR_EXIT_MMIO,         /* an address that nobody serves (weir_set_unclaimed_exits) */
     WEIR_EXIT_STOPPED,      /* a callback answered WEIR_STOP */
