@@ -253,7 +253,7 @@ static void mark_hot(struct jit *jit, struct jit_block *first)
 static void sample(struct jit *jit)
 {
     struct vcpu *c = jit->c;
-    if (!c->poll)
+    if (!__atomic_load_n(&c->poll, __ATOMIC_RELAXED))
         return;
     uint64_t linear = (c->segc[SEG_CS].base + c->rip) & c->linear_mask;
     struct jit_link *link = jit->exit_link;
@@ -371,7 +371,7 @@ static enum weir_stop run_blocks(struct jit *jit)
         }
         if (stop != STOP_NEXT)
             return stop;
-        if (UNLIKELY(c->poll))
+        if (UNLIKELY(__atomic_load_n(&c->poll, __ATOMIC_RELAXED)))
             __atomic_store_n(&c->poll, 0, __ATOMIC_SEQ_CST);
         if (attention_due(c) || c->instructions >= c->insn_limit)
             return STOP_BOUNDARY;
