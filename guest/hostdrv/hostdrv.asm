@@ -61,8 +61,10 @@ cds_size: dw    0
 resident_paragraphs: dw (resident_end - resident_start + RESIDENT + 15) / 16
 
 %include "redir.asm"
+%include "files.asm"
 %include "search.asm"
 %include "lfn.asm"
+%include "lfnfind.asm"
 %include "windows.asm"
 
 ; ---- resident buffers ----------------------------------------------------------------------------
@@ -92,3 +94,6 @@ RESIDENT_BYTES equ resident_end - resident_start + RESIDENT
 
 section .transient
 %include "install.asm"
+%include "cmdline.asm"
+%include "unload.asm"
+%include "messages.asm"

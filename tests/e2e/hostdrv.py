@@ -116,8 +116,9 @@ class Dos:
         """Runs a batch file on the drive, up to its end."""
         self.number += 1
         name, done = f'go{self.number}', f'done{self.number}'
-        write(self.share, name + '.bat', '\r\n'.join(
-            ('@echo off', 'set dircmd=', 'set copycmd=/y') + lines + (f'echo done>{self.drive}\\{done}',)) + '\r\n')
+        lines = ('@echo off', 'set dircmd=', 'set copycmd=/y', *lines,
+                 f'echo done>{self.drive}\\{done}', '')
+        write(self.share, name + '.bat', '\r\n'.join(lines))
         self.vm.expect_screen(PROMPT, 30)
         self.enter(f'{self.drive.lower()}{name}')
         self.await_file(done, seconds)
@@ -210,7 +211,8 @@ def commands(dos):
     kernel = dos.on_disk('KERNEL.SYS')
     dos.run('dir>dir.out', 'dir *.txt>txt.out', 'dir s???.*>any.out', 'dir sub>sub.out',
             'copy a:\\kernel.sys kernel.sys>copy.out', 'copy noise.bin a:\\noise.bin>>copy.out',
-            'copy a:\\noise.bin noise2.bin>>copy.out', 'copy /b some.txt+some.txt two.txt>>copy.out',
+            'copy a:\\noise.bin noise2.bin>>copy.out',
+            'copy /b some.txt+some.txt two.txt>>copy.out',
             'dir sparse.img>sparse.out', 'dir /ah>hidden.out', 'echo y|del full\\*.*>nul',
             'ren *.old *.new', 'del *.tmp', 'md newdir', 'cd newdir', 'cd>cd.txt', 'md deeper',
             'rd deeper', 'cd ..', 'md newdir2', 'rd newdir2', 'type some.txt>type.out',

@@ -1,6 +1,6 @@
 ; SPDX-License-Identifier: MIT
 ; find.asm - searches in the current directory of the drive, where the host has made
-;   ONE.TXT TWO.TXT THREE.DAT HIDDEN.TXT(ignored if the host cannot) D1 with A.TXT B.TXT, D2 with C.TXT
+; ONE.TXT TWO.TXT THREE.DAT X1.TMP X2.TMP X3.TMP, D1 with A.TXT B.TXT, D2 with C.TXT
 %include "dostest.inc"
 
 main:

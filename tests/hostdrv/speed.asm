@@ -1,7 +1,7 @@
 ; SPDX-License-Identifier: MIT
-; speed.asm - how fast a file on the drive is read: SPEED.BIN (64 KiB) from its begin, for two seconds
-; each with reads of 65535 and of 512 bytes. Prints lines "A B TICKS": in TICKS (of 1/18.2065 s)
-; it was A * 10000 + B times 512 bytes.
+; speed.asm - how fast a file on the drive is read: SPEED.BIN (64 KiB) from its begin, for two
+; seconds each with reads of 65535 and of 512 bytes. Prints lines "A B TICKS": A * 10000 + B times
+; 512 bytes in TICKS (of 1/18.2065 s).
 %include "dostest.inc"
 
 TICKS   equ 36
