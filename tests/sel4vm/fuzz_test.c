@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Random writes to random fields and registers between short runs of random code: nothing may crash
- * or hang, a state that cannot be is an error of vm_run. Deterministic; a second argument is the
- * number of rounds.
+ * or hang, a state that cannot be is an error of vm_run. Arguments: the engine, the number of rounds,
+ * a seed.
  */
 #include "guest.h"
 
@@ -97,6 +97,8 @@ int main(int argc, char **argv)
     vm_t vm;
     pthread_t thread;
     engine = argc > 1 ? argv[1] : engine;
+    if (argc > 3)
+        state ^= strtoull(argv[3], NULL, 0) * 0x9e3779b97f4a7c15;
     vm_vcpu_t *vcpu = GUEST(&vm, nothing);
     CHECK(vm_register_unhandled_ioport_callback(&vm, unhandled_io, NULL) == 0);
     CHECK(vm_register_unhandled_mem_fault_callback(&vm, unhandled_memory, NULL) == 0);

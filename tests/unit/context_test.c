@@ -11,6 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <pthread.h>
+
 #include <weir/context.h>
 #include <weir/device.h>
 #include <weir/machine.h>
@@ -546,6 +548,44 @@ static void impossible_states_are_refused(void **state)
     weir_destroy(vm);
 }
 
+/* ---- a VM that runs ---- */
+
+static void *run_thread(void *vm)
+{
+    struct weir_exit exit;
+    assert_int_equal(weir_run(weir_get_vcpu(vm, 0), 0, &exit), 0);
+    assert_int_equal(exit.reason, WEIR_EXIT_PAUSED);
+    return NULL;
+}
+
+static void running_vcpus_are_refused(void **state)
+{
+    (void)state;
+    static struct weir_context x = {.size = sizeof(x)};
+    static const uint8_t forever[] = {0xeb, 0xfe};
+    weir *vm = vm_new(64, forever, sizeof(forever));
+    weir_vcpu *cpu = weir_get_vcpu(vm, 0);
+    union weir_value v = {.u64 = 77};
+    uint64_t msr = 78;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, run_thread, vm), 0);
+    while (weir_reg_get(cpu, WEIR_RAX, &v) == 0) /* until it has begun */
+        v.u64 = 77;
+    assert_int_equal(weir_reg_get(cpu, WEIR_RAX, &v), -WEIR_ESTATE);
+    assert_int_equal(v.u64, 77);
+    assert_int_equal(weir_reg_set(cpu, WEIR_RAX, &v), -WEIR_ESTATE);
+    assert_int_equal(weir_msr_get(cpu, 0x174, &msr), -WEIR_ESTATE);
+    assert_int_equal(weir_msr_set(cpu, 0x174, msr), -WEIR_ESTATE);
+    assert_int_equal(weir_context_get(cpu, WEIR_CONTEXT_ALL, &x), -WEIR_ESTATE);
+    assert_int_equal(weir_context_set(cpu, WEIR_CONTEXT_ALL, &x), -WEIR_ESTATE);
+    assert_int_equal(weir_set_insn_exits(vm, 0), -WEIR_ESTATE);
+    weir_pause(vm);
+    assert_int_equal(weir_reg_get(cpu, WEIR_RAX, &v), 0);
+    assert_int_equal(weir_reg_set_u64(cpu, WEIR_RAX, 5), 0);
+    pthread_join(thread, NULL);
+    weir_destroy(vm);
+}
+
 /* ---- inside a callback of a hot loop ---- */
 
 #define COUNT  2000u
@@ -720,6 +760,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(other_events_are_used),
         cmocka_unit_test(contexts_move_a_guest),
         cmocka_unit_test(impossible_states_are_refused),
+        cmocka_unit_test(running_vcpus_are_refused),
         cmocka_unit_test(callbacks_change_registers),
         cmocka_unit_test(callbacks_change_rip),
         cmocka_unit_test(callbacks_change_flags),

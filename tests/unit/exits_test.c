@@ -2,7 +2,7 @@
 /*
  * exits_test.c - runs that end before an instruction or an exception, bits of control registers
  * that belong to the embedder, holes in RAM; and random states that must not harm the host.
- * Argument: the engine; then the number of random rounds.
+ * Arguments: the engine; then the number of random rounds and a seed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -424,6 +424,8 @@ int main(int argc, char **argv)
         engine = argv[1];
     if (argc > 2)
         rounds = (unsigned)atoi(argv[2]);
+    if (argc > 3)
+        seed ^= strtoull(argv[3], NULL, 0) * 0x9e3779b97f4a7c15;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(instructions_are_exits),
         cmocka_unit_test(instructions_can_be_passed),
