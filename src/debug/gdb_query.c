@@ -48,6 +48,7 @@ static bool make_document(struct gdb_session *s, const char **p)
         if (!strncmp(*p, "0,", 2))
             gdb_layout_make(&s->layout, gdb_vcpu(s, s->g_vcpu));
         gdb_layout_xml(&s->layout, &s->xml);
+        s->told = true;
     } else if (gdb_get_word(p, "memory-map:read::")) {
         gdb_puts(&s->xml, memory_map);
     } else if (gdb_get_word(p, "threads:read::")) {

@@ -15,7 +15,7 @@
 static void put_expedited(struct gdb_session *s)
 {
     uint8_t bytes[64];
-    for (unsigned i = 0; i < s->layout.count; i++) {
+    for (unsigned i = 0; s->told && i < s->layout.count; i++) {
         const struct gdb_reg *r = &s->layout.regs[i];
         bool wanted = r->kind == GDB_PC ||
                       (r->kind == GDB_PLAIN && (r->reg == WEIR_RSP || r->reg == WEIR_RBP));

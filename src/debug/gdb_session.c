@@ -223,6 +223,7 @@ static void detach(struct gdb_session *s)
 {
     gdb_points_clear(s);
     s->detached = true;
+    s->told = false;
     s->running = false;
     gdb_ok(s);
     weir_resume(s->vm);

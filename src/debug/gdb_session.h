@@ -54,6 +54,7 @@ struct gdb_session {
     struct gdb_wire wire;
     struct gdb_buffer reply, xml;
     struct gdb_layout layout;
+    bool told;        /* gdb has read about the layout */
     unsigned g_vcpu;  /* of Hg */
     int64_t c_thread; /* of Hc: thread number, -1 all */
     uint32_t sstep;
@@ -62,7 +63,7 @@ struct gdb_session {
     bool swbreak, hwbreak; /* gdb wants to know which */
     bool non_stop, notified;
     bool no_ack_next; /* switched after the answer */
-    bool detached; /* the machine is nobody's until vAttach */
+    bool detached;    /* the machine is nobody's until vAttach */
     bool ended;
     struct gdb_stop stop;
     struct {

@@ -198,6 +198,25 @@ def non_stop():
         gdb.expect('info threads', r'CPU#0')
 
 
+def extended():
+    """One connection, several times attached: each time with the architecture of then."""
+    at = symbols()
+    with boot_sector('jit', '-S') as vm, Gdb() as gdb:
+        vm.attach(gdb, 'extended-remote')
+        gdb.expect('show architecture', 'currently "i8086"')
+        gdb.command(f'tbreak *{at["real_start"]:#x}')
+        gdb.expect('continue', '0x0*7c00 in')
+        gdb.command('detach')
+        time.sleep(0.3)
+        gdb.expect('attach 1', 'SIGINT')
+        gdb.expect('show architecture', 'currently "i386:x86-64"')
+        gdb.command(f'tbreak *{at["inner"]:#x}')
+        gdb.expect('continue', 'in ')
+        check(gdb.value('$rip'), at['inner'], 'pc')
+        gdb.command('kill')
+        vm.wait(10)
+
+
 def standard_streams():
     """gdb starts weir itself; when gdb dies, so does weir."""
     with tempfile.TemporaryDirectory() as folder:

@@ -94,7 +94,7 @@ class Target(Machine):
         self.socket = os.path.join('/tmp', f'weir-gdb-{os.getpid()}-{time.monotonic_ns()}')
         super().__init__('-gdb', f'unix:{self.socket}', *args, console=console)
 
-    def attach(self, gdb):
+    def attach(self, gdb, kind='remote'):
         deadline = time.monotonic() + 10 * SLOW
         while not os.path.exists(self.socket):
             if time.monotonic() > deadline or self.process.poll() is not None:
@@ -102,7 +102,7 @@ class Target(Machine):
                     pass
                 raise Failure('no gdb socket')
             time.sleep(0.02)
-        return gdb.command(f'target remote {self.socket}')
+        return gdb.command(f'target {kind} {self.socket}')
 
 
 def write_symbols(path, symbols, machine=62):

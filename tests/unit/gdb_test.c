@@ -236,6 +236,8 @@ static void real_mode_pc(void **state)
     set_up(&p, 16);
     assert_string_equal(p.session.layout.architecture, "i8086");
     assert_string_equal(ask_register(&p, "eip"), "34120500");
+    ANSWERS(&p, "?", "T05thread:1;");
+    ask(&p, "qXfer:features:read:target.xml:0,100");
     assert_non_null(strstr(ask(&p, "?"), "T05thread:1;4:00800000;"));
     assert_non_null(strstr(ask(&p, "?"), ";8:34120500;"));
     assert_string_equal(set_register(&p, "eip", "00800500"), "OK");
