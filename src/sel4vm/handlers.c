@@ -99,7 +99,8 @@ static int handle_cr_access(vm_vcpu_t *vcpu)
 static int handle_hlt(vm_vcpu_t *vcpu)
 {
     skip_instruction(vcpu);
-    if (!pic_pending(vcpu->vm))
+    bool open = weir_reg_get_u64(cpu_of(vcpu), WEIR_RFLAGS) & RFLAGS_IF;
+    if (!open || !pic_pending(vcpu->vm))
         weir_reg_set_u64(cpu_of(vcpu), WEIR_ACTIVITY, WEIR_HALTED);
     return VM_EXIT_HANDLED;
 }

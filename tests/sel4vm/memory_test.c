@@ -209,6 +209,36 @@ static void load_isr(vm_t *vm, vm_vcpu_t *vcpu)
     vm_set_vmcs_field(vcpu, VMX_GUEST_IDTR_LIMIT, 2047);
 }
 
+/* Interrupts wait for IF: the one that comes with IF = 0 makes a window exit behind STI. */
+GUEST_CODE(waits,
+           "mov al, 0x11\n out 0x20, al\n mov al, 0x30\n out 0x21, al\n mov al, 4\n"
+           "out 0x21, al\n mov al, 1\n out 0x21, al\n mov al, 0\n out 0x21, al\n"
+           "out 0x80, al\n mov ebx, 1\n inc dword ptr [0x2004]\n sti\n nop\n mov ebx, 2\n"
+           "cli\n hlt\n mov ebx, 3\n hlt");
+static ioport_fault_result_t raise_now(vm_vcpu_t *vcpu, void *cookie, unsigned int port_no,
+                                       unsigned int size, unsigned int value)
+{
+    (void)cookie, (void)port_no, (void)size, (void)value;
+    return vm_inject_irq(vcpu, 5) ? IO_FAULT_ERROR : IO_FAULT_HANDLED;
+}
+
+static void load_isr(vm_t *vm, vm_vcpu_t *vcpu);
+static void windows(void)
+{
+    vm_t vm;
+    vm_vcpu_t *vcpu = GUEST(&vm, waits);
+    load_isr(&vm, vcpu);
+    CHECK(vm_create_default_irq_controller(&vm) == 0);
+    CHECK(vm_io_port_add_handler(&vm, (vm_ioport_range_t){0x80, 0x80},
+                                 (vm_ioport_interface_t){NULL, NULL, raise_now, "raise"}) == 0);
+    CHECK(vm_run(&vm) == 0);
+    CHECK(word_at(&vm, 0x2000) == 1 && word_at(&vm, 0x2004) == 1);
+    CHECK(reg(vcpu, VCPU_CONTEXT_EBX) == 2); /* HLT with IF = 0 holds */
+    CHECK(vm_inject_irq(vcpu, 5) == 0 && vm_run(&vm) == 0);
+    CHECK(reg(vcpu, VCPU_CONTEXT_EBX) == 2 && word_at(&vm, 0x2000) == 1);
+    weir_sel4vm_destroy(&vm);
+}
+
 static unsigned acknowledged[16];
 static void on_ack(vm_vcpu_t *vcpu, int irq, void *cookie)
 {
@@ -247,7 +277,7 @@ static void interrupts(void)
     CHECK(weir_sel4vm_notify(&vm, 99) == 0);
     CHECK(vm_run(&vm) == -1 && notified == 2); /* -1 by badge 99 */
     vm.run.notification_callback = NULL;       /* nobody waits when all is done */
-    CHECK(vm_run(&vm) == 0); /* the guest waits in HLT */
+    CHECK(vm_run(&vm) == 0);                   /* the guest waits in HLT */
     CHECK(field(vcpu, VMX_GUEST_ACTIVITY) == 1 && word_at(&vm, 0x2000) == 0);
     CHECK(vm_inject_irq(vcpu, 4) == 0);
     CHECK(vm_run(&vm) == 0);
@@ -323,6 +353,7 @@ int main(int argc, char **argv)
     holes();
     late_mapping();
     ram();
+    windows();
     interrupts();
     threads();
     return 0;
