@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* trace_read.c - reading what trace_write.c wrote. The file may be anybody's: all of it is checked. */
+/* trace_read.c - reading what trace_write.c wrote. The file may be anybody's: all of it is
+ * checked. */
 #include "introspect/introspect.h"
 #include "introspect/trace_format.h"
 #include <weir/trace.h>

@@ -77,7 +77,8 @@ static void put_space(struct trace_sink *s, const struct weir_event *e, weir_vcp
     put(s, record, (size_t)(p - record));
 }
 
-/* The instruction at `pc`, undecoded: up to the one behind it if that is near, else all there is. */
+/* The instruction at `pc`, undecoded: up to the one behind it if that is near, else all there
+ * is. */
 static unsigned fetch(weir_vcpu *cpu, uint64_t pc, uint8_t bytes[INSN_MAX_BYTES])
 {
     struct vcpu *c = (struct vcpu *)cpu;

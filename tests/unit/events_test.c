@@ -11,10 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <pthread.h>
+#include <unistd.h>
 
 #include <weir/inspect.h>
 #include <weir/machine.h>
 #include <weir/memory.h>
+#include <weir/trace.h>
 
 enum routine {
     START,
@@ -914,6 +917,91 @@ static void lists(void **state)
     assert_int_equal(weir_event_by_name("nothing"), -WEIR_ENOENT);
 }
 
+/* ---- from other threads ---- */
+
+struct outsider {
+    uint64_t seen, late;
+    bool removed, stop;
+};
+static unsigned see_from_outside(void *ctx, weir_vcpu *c, struct weir_memory_event *e)
+{
+    struct outsider *o = ctx;
+    o->seen++;
+    o->late += __atomic_load_n(&o->removed, __ATOMIC_SEQ_CST);
+    return WEIR_CONTINUE;
+}
+
+static void *outsider(void *ctx)
+{
+    struct outsider *o = ctx;
+    struct weir_filter f = {.first = DATA, .last = DATA + 4095};
+    while (!__atomic_load_n(&o->stop, __ATOMIC_SEQ_CST)) {
+        uint64_t handle, before = __atomic_load_n(&o->seen, __ATOMIC_RELAXED);
+        o->removed = false;
+        weir_on_memory(vm, &f, see_from_outside, o, &handle);
+        for (unsigned k = 0; k < 100000 && o->seen == before; k++)
+            usleep(10);
+        weir_event_remove(vm, handle);
+        __atomic_store_n(&o->removed, true, __ATOMIC_SEQ_CST);
+        usleep(200);
+    }
+    return NULL;
+}
+
+static void other_threads(void **state)
+{
+    struct outsider o = {0};
+    pthread_t thread;
+    pthread_create(&thread, NULL, outsider, &o);
+    run(DATA_ACCESS, 300000);
+    __atomic_store_n(&o.stop, true, __ATOMIC_SEQ_CST);
+    pthread_join(thread, NULL);
+    assert_true(o.seen > 0);
+    assert_int_equal(o.late, 0);
+}
+
+/* ---- traces ---- */
+
+static void traces(void **state)
+{
+    char path[2][40] = {"/tmp/weir-trace-XXXXXX", "/tmp/weir-trace-XXXXXX"};
+    for (unsigned k = 0; k < 2; k++) {
+        close(mkstemp(path[k]));
+        struct weir_trace_config config = {.path = path[k], .memory = true, .events = true};
+        assert_int_equal(weir_trace_start(vm, &config), 0);
+        assert_int_equal(weir_trace_start(vm, &config), -WEIR_EBUSY);
+        run(k ? DATA_ACCESS : FAULTS, 3);
+        assert_int_equal(weir_trace_stop(vm), 0);
+    }
+    uint64_t kinds[2][WEIR_TRACE_KINDS] = {0}, faults = 0, values = 0;
+    for (unsigned k = 0; k < 2; k++) {
+        weir_trace_reader *r;
+        struct weir_trace_record t;
+        const char *error;
+        int rc;
+        assert_int_equal(weir_trace_open(path[k], &r, &error), 0);
+        while ((rc = weir_trace_next(r, &t)) > 0) {
+            kinds[k][t.kind]++;
+            faults += t.kind == WEIR_TRACE_EVENT && t.event == WEIR_EV_INTERRUPT;
+            values += t.kind == WEIR_TRACE_MEMORY && t.write && t.value == 0x1122334455667788;
+            assert_int_equal(t.bits, 64);
+        }
+        assert_int_equal(rc, 0);
+        weir_trace_close(r);
+        /* Cut off: all that is there, then an error or the end; never more. */
+        assert_int_equal(truncate(path[k], 60), 0);
+        if (weir_trace_open(path[k], &r, &error) == 0) {
+            while (weir_trace_next(r, &t) > 0)
+                ;
+            weir_trace_close(r);
+        }
+        remove(path[k]);
+    }
+    assert_int_equal(faults, 9);
+    assert_int_equal(values, 2 * 3);
+    assert_true(kinds[0][WEIR_TRACE_INSN] > 3 * 8 && kinds[1][WEIR_TRACE_MEMORY] > 3 * 6);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3)
@@ -954,6 +1042,8 @@ int main(int argc, char **argv)
         TEST(walks_and_search),
         TEST(symbols),
         TEST(lists),
+        TEST(other_threads),
+        TEST(traces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

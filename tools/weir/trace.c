@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trace.c - `weir trace`: prints, filters and counts what `-trace` wrote, and finds where two traces
- * part.
+ * trace.c - `weir trace`: prints, filters and counts what `-trace` wrote, and finds where two
+ * traces part.
  */
 #include "tool.h"
 

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""A Linux guest that is watched behaves as ever, and what is seen of it is what it did: plugins,
+traces in a file, a kernel function traced through its page."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from weirtest import Failure, Machine, guests, main
+
+WEIR = os.environ['WEIR']
+BUILD = os.environ['WEIR_BUILD']
+PROBE = '/tmp/busybox-probe'
+
+
+def boot(*options):
+    folder = os.path.join(guests('amd64'), 'amd64')
+    return Machine('-m', '512', '-no-reboot', '-kernel', f'{folder}/vmlinuz', '-initrd',
+                   f'{folder}/initrd', '-append', 'console=ttyS0', *options)
+
+
+def plugin(name):
+    return os.path.join(BUILD, 'plugins', name + '.so')
+
+
+def session(vm, *commands):
+    vm.expect('init reached', 300)
+    vm.expect('guest# ', 60)
+    for command, answer in commands:
+        vm.type(command + '\n')
+        vm.expect(answer, 60)
+    vm.type('exit\n')
+    vm.expect('Power down|System halted', 60)
+    vm.wait(30)
+
+
+def contents(path, mode='r'):
+    with open(path, mode) as f:
+        return f.read()
+
+
+def syscalls():
+    """The calls of one program, complete and in order, from its execve to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = f'{folder}/calls'
+        with boot('-plugin', f'{plugin("syscalls")},exe=busybox-probe,out={out}') as vm:
+            session(vm, (f'cp /bin/busybox {PROBE} && echo ma''de', 'made'),
+                    (f'{PROBE} cat /proc/version /no/such/file', 'No such file'),
+                    (f'{PROBE} mkdir /tmp/new; echo do''ne', 'done'))
+        lines = contents(out).splitlines()
+        names = [re.sub(r'^\[\w+\] (\w+)\(.*', r'\1', line) for line in lines]
+        for wanted in (rf'execve\("{PROBE}"', r'open(at)?\(.*"/proc/version".*= 0x3',
+                       r'open(at)?\(.*"/no/such/file".*= -1 ENOENT', r'exit_group\(0x1\)',
+                       r'mkdir(at)?\(.*"/tmp/new".* = 0', r'exit_group\(0\)'):
+            if not any(re.search(wanted, line) for line in lines):
+                raise Failure(f'no line matches {wanted} in:\n' + '\n'.join(lines))
+        if names.count('execve') != 2 or names.count('exit_group') != 2 or names[-1] != 'exit_group':
+            raise Failure('the programs do not begin and end where they should:\n' +
+                          '\n'.join(lines))
+
+
+def coverage():
+    """Blocks of the kernel and of programs; and the count of instructions beside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        with boot('-plugin', f'{plugin("drcov")},out={folder}/cov',
+                  '-plugin', f'{plugin("count")},out={folder}/count') as vm:
+            session(vm, ('echo $((6*7)) answer', '42 answer'))
+        data = contents(f'{folder}/cov', 'rb')
+        head, _, blocks = data.partition(b'BB Table: ')
+        count, _, entries = blocks.partition(b' bbs\n')
+        if not head.startswith(b'DRCOV VERSION: 2\nDRCOV FLAVOR: drcov\n'):
+            raise Failure('not a drcov file')
+        if int(count) < 10000 or len(entries) != 8 * int(count):
+            raise Failure(f'{count} blocks in {len(entries)} bytes')
+        instructions = int(contents(f'{folder}/count').split()[0])
+        if instructions < 100_000_000:
+            raise Failure(f'{instructions} instructions only')
+
+
+def traces():
+    """A trace of all programs reads back, and compares equal with itself only."""
+    with tempfile.TemporaryDirectory() as folder:
+        with boot('-trace', f'{folder}/t,cpl=3,events=on') as vm:
+            session(vm, ('echo $((6*7)) answer', '42 answer'))
+        count = subprocess.run([WEIR, 'trace', '--count', f'{folder}/t'], text=True, check=True,
+                               capture_output=True).stdout
+        for wanted in ('event syscall', 'event sysret', 'event interrupt', r'\d+ mov', r'\d+ records'):
+            if not re.search(wanted, count):
+                raise Failure(f'no {wanted} in:\n{count}')
+        first = subprocess.run([WEIR, 'trace', '--kind=insn', '--limit=3', f'{folder}/t'], text=True,
+                               check=True, capture_output=True).stdout
+        if len(first.splitlines()) != 3:
+            raise Failure(first)
+        same = subprocess.run([WEIR, 'trace', f'{folder}/t', f'{folder}/t'], text=True,
+                              capture_output=True)
+        if same.returncode or not same.stdout.startswith('equal: '):
+            raise Failure(same.stdout)
+
+
+def page():
+    """examples/trace_page: one call of a kernel function, instruction by instruction."""
+    folder = os.path.join(guests('amd64'), 'amd64')
+    text = subprocess.run([os.path.join(BUILD, 'examples', 'trace_page'), f'{folder}/vmlinuz',
+                           f'{folder}/initrd', 'getname_flags', 'cat /proc/version'], text=True,
+                          timeout=300, capture_output=True)
+    lines = text.stdout.splitlines()
+    if text.returncode or 'getname_flags, called with' not in lines[0] or \
+            not lines[-1].startswith('returned ') or 'ret' not in lines[-2] or len(lines) < 20:
+        raise Failure('\n'.join(lines[:3] + lines[-3:]) + text.stderr)
+
+
+main(*[globals()[name] for name in sys.argv[1:]])
