@@ -59,7 +59,7 @@ def initrd_9p(base, modules, script):
     init = ('#!/bin/sh\n/bin/busybox mkdir -p /sbin /usr/bin /usr/sbin\n/bin/busybox --install -s\n'
             'mount -t proc proc /proc\nmount -t devtmpfs dev /dev\n' + load +
             f'mkdir /share\nmount -t 9p -o {MOUNT_9P} share /share || echo no 9p\ncd /share\n' +
-            script + '\npoweroff -f\n')
+            script + '\nsleep 1\npoweroff -f\n')
     return data + entry('init9', 0o100755, init.encode()) + entry('TRAILER!!!', 0)
 
 
@@ -83,7 +83,7 @@ class Shares:
 
     @staticmethod
     def figures(text):
-        return [float(n) for n in re.findall(r'\b(?:read|call|share) (\d+\.?\d*)', text)]
+        return [float(n) for n in re.findall(r'(?:read|call|share) (\d+\.?\d*)', text)]
 
     def host(self, *args):
         program = os.path.join(self.work.name, 'fsbench-amd64')
