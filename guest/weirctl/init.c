@@ -130,7 +130,7 @@ static void load_modules(const struct config *c)
         if (fd < 0)
             fail(file, strerror(errno));
         if (syscall(SYS_finit_module, fd, "", flags) < 0 && errno != EEXIST)
-            stage(RUN_STAGE_INIT, "%s: %s", file, strerror(errno));
+            stage(RUN_STAGE_NOTE, "%s: %s", file, strerror(errno));
         close(fd);
     }
 }

@@ -116,6 +116,13 @@ def failures():
         check('/none' in done.stderr, done.stderr)
         done = g.run('true', '-modules', g.share, status=125)
         check("no module 'fuse'" in done.stderr, done.stderr)
+        alone = g.path('vmlinuz')
+        subprocess.run(['cp', os.path.join(g.folder, 'amd64', 'vmlinuz'), alone], check=True)
+        done = subprocess.run([WEIR, 'run', '--kernel', alone, '--root', 'none', '--share', g.share,
+                               '--exec', 'true'], capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL, timeout=200 * SLOW)
+        check(done.returncode == 125 and 'no modules of Linux' in done.stderr and
+              'this kernel has no FUSE' in done.stderr, done.stderr)
     for options, text in ((['--kernel', '/none', '--exec', 'true'], '/none: No such file'),
                           (['--kernel', __file__, '--exec', 'true'], 'no Linux kernel'),
                           (['--share', '/none'], "-share /none: No such file"),
@@ -219,7 +226,7 @@ def control():
 
 
 def off():
-    """Without host calls weirctl says what to do."""
+    """Without host calls weirctl says what to do; with a share it works in any Linux guest."""
     folder = os.path.join(guests('amd64'), 'amd64')
     with tempfile.TemporaryDirectory() as work:
         initrd = os.path.join(work, 'initrd')
@@ -238,6 +245,15 @@ def off():
                 vm.type('/weirctl-amd64 exit 3; echo status $?\n')
                 vm.expect(text, 20)
                 vm.expect('status 1', 20)
+        with Machine('-m', '512', '-no-reboot', '-kernel', f'{folder}/vmlinuz', '-initrd', initrd,
+                     '-append', 'console=ttyS0 quiet', '-share', f'{work},name=some,ro') as vm:
+            vm.expect('guest# ', 100)
+            vm.type('/weirctl-amd64 shares; /weirctl-amd64 ls; /weirctl-amd64 put /init x\n')
+            vm.expect('some .read-only.', 20)
+            vm.expect(r'-6\d\d +\d+ .* initrd', 20)
+            vm.expect('x: Read-only file system', 20)
+            vm.type('/weirctl-amd64 exit 9\n')
+            vm.wait(20, 9)
 
 
 # ---- weirfs ----

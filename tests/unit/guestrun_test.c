@@ -95,6 +95,7 @@ static void refused(void **state)
         {{"-share", ".,name="}, "-share: name=:"},
         {{"-share", ".,name=root"}, "a second share called 'root'"},
         {{"-share", ".,name=x", "-share", ".,name=x"}, "a second share called 'x'"},
+        {{"-share", "/"}, "-share /: it cannot be the guest's /"},
         {{"-share", ".,at=x"}, "-share: at=x: an absolute path"},
         {{"-share", ".,ro=perhaps"}, "-share: ro=perhaps"},
         {{"-share", ".,rw"}, "unknown property 'rw'"},

@@ -173,7 +173,8 @@ static unsigned serve_stage(weir_call *call, void *block, void *ctx)
     clear_line(g);
     if (b->stream == RUN_STAGE_COMMAND && !g->command_ms)
         announce_command(g);
-    else if (b->stream == RUN_STAGE_FAILED && !g->failed)
+    else if ((b->stream == RUN_STAGE_FAILED && !g->failed) ||
+             (b->stream == RUN_STAGE_NOTE && !g->command_ms))
         fprintf(stderr, "weir: in the guest: %s\n", text);
     g->failed |= b->stream == RUN_STAGE_FAILED;
     if (b->stream <= RUN_STAGE_FAILED)
@@ -513,8 +514,10 @@ int guest_run_end(struct tool *t, int status)
         return 130;
     if (g->timed_out && g->command_ms)
         return STATUS_TIMEOUT;
-    if (g->failed)
+    if (g->failed) {
+        show_console(g);
         return STATUS_NOT_RUN;
+    }
     if (!t->guest_exited) {
         if (!g->timed_out && g->command_ms)
             fprintf(stderr, "weir: the guest ended before the command did\n");

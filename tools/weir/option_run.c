@@ -66,6 +66,9 @@ static enum parse_result fill_share(struct options *o, const struct props *p,
     s->at = props_get(p, "at") ? option_prop(o, p, "at") : s->path;
     if (*s->at != '/')
         return option_fail(o, "-share: at=%s: an absolute path is needed", s->at);
+    if (!s->at[strspn(s->at, "/")])
+        return option_fail(o, "-share %s: it cannot be the guest's /; use at=PATH, or -root",
+                           path);
     return name ? check_name(o, s->name) : PARSE_OK;
 }
 

@@ -24,7 +24,13 @@
 #define RUN_STAGE                                                                              \
     (WEIR_HC_USER + 2) /* a text for people: how far it is; stream = enum run_stage */
 
-enum run_stage { RUN_STAGE_INIT, RUN_STAGE_MOUNT, RUN_STAGE_COMMAND, RUN_STAGE_FAILED };
+enum run_stage {
+    RUN_STAGE_INIT,
+    RUN_STAGE_MOUNT,
+    RUN_STAGE_COMMAND,
+    RUN_STAGE_FAILED,
+    RUN_STAGE_NOTE, /* no stage: something that may explain a failure */
+};
 
 struct run_bytes {
     struct weir_hc_header header;

@@ -250,7 +250,8 @@ static bool setup_watchers(struct tool *t)
 {
     const struct options *o = &t->options;
     for (unsigned k = 0; k < o->plugin_count; k++)
-        if (!checked(t, "-plugin", weir_plugin_load(t->vm, o->plugins[k], o->plugin_options[k])))
+        if (!checked(t, "-plugin",
+                     weir_plugin_load(t->vm, o->plugins[k], o->plugin_options[k])))
             return false;
     return !o->trace.path || checked(t, "-trace", weir_trace_start(t->vm, &o->trace));
 }
