@@ -110,6 +110,7 @@ static bool gen_memory_form(struct translation *t, const struct insn *i, struct 
     bool locked = i->prefixes & PFX_LOCK || i->op == OP_XCHG;
     gen_address(t, i, p->rm_bytes, write);
     if (locked && p->rm_bytes > 1) { /* the host may refuse locked accesses across lines */
+        flags_preserve(t);
         as_op_imm(&t->as, OPC(0, 0xf6), 0, rm_reg(T1), p->rm_bytes - 1, 1);
         gen_bail(t, CC_NE);
     }
@@ -318,6 +319,7 @@ static bool gen_wide_exchange(struct translation *t, const struct insn *i)
     struct as *a = &t->as;
     unsigned bytes = i->op == OP_CMPXCHG16B ? 16 : 8;
     gen_address(t, i, bytes, true);
+    flags_preserve(t);
     as_op_imm(a, OPC(0, 0xf6), 0, rm_reg(T1), bytes - 1, 1);
     gen_bail(t, CC_NE);
     flags_require(t); /* only ZF is written */

@@ -274,6 +274,7 @@ bool gen_vector(struct translation *t, const struct insn *i)
         gen_address(t, i, f.bytes, f.written);
         unsigned alignment = insn_mem_alignment(i);
         if (alignment) {
+            flags_preserve(t);
             as_op_imm(a, OPC(0, 0xf6), 0, rm_reg(T1), alignment - 1, 1);
             gen_bail(t, CC_NE);
         }

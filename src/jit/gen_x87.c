@@ -42,6 +42,7 @@ bool gen_x87(struct translation *t, const struct insn *i)
     if (i->mem)
         gen_address(t, i, bytes, writes_memory(i));
     if (i->op == OP_FLDCW) {
+        flags_preserve(t);
         as_op(a, OPC(1, 0xb7), T2, rm_mem(T1, 0), 0);
         as_op_imm(a, OPC(0, 0x81), 6, rm_reg(T2), 0x3f, 4);
         as_op_imm(a, OPC(0, 0xf7), 0, rm_reg(T2), 0x3f, 4);

@@ -5,6 +5,7 @@
  *   run.c          the loop: finds blocks, enters code, serves its exits; slow paths
  *   cache.c        memory, links between blocks, invalidation
  *   translate.c    one block: liveness of flags, instructions in order, ends
+ *   groups.c       operands that are checked together
  *   mixed.c        pages that hold both code and data
  *   pinned.c       what 16-bit code and non-flat segments need beside that
  *   gen_int.c      integer instructions; gen_flow.c: branches, calls, the stack
@@ -39,6 +40,9 @@
 /* What code needs of the host's vector registers, each level including the one before. */
 enum fpu_level { FPU_NONE, FPU_SSE, FPU_AVX, FPU_AVX512, FPU_LEVELS };
 
+#define GROUPS_MAX 8u
+#define NO_GROUP   0xffu
+
 struct jit_block;
 
 /* A place in translated code from where C may be called for one instruction. */
@@ -54,6 +58,8 @@ struct jit_site {
     bool write;
     bool range;        /* of a REP string instruction: the size is that of one element */
     bool alone;        /* the instructions behind it are done with it: C leaves when it is */
+    bool leads; /* of a group; C leaves, too */
+    uint8_t failures;
     bool whole;        /* there is no fast path */
     uint64_t since;    /* time stamp counter when `patience` was last full */
     uint16_t patience; /* misses of `slot` before the operand goes by the TLB */
@@ -117,6 +123,7 @@ struct jit {
     struct set_tables super;
     struct set_tables spaces[SPACES][2]; /* SET_USER, SET_SUPER_AC */
     struct pinned pinned;
+    uint64_t group[GROUPS_MAX]; /* host addresses of what leaders checked */
     struct mixed_page *mixed; /* = mixed_pages: by host page number */
     struct mixed_page mixed_pages[MIXED_PAGES];
     uint64_t miss_linear; /* of the write that a stub gave up */
@@ -171,6 +178,15 @@ struct cold {
     int32_t sp_move; /* added to SP once its target is known to be one */
 };
 
+/* Operands that are checked together: groups.c. */
+struct group {
+    int64_t low; /* displacement of the first byte */
+    unsigned bytes;
+    bool write;
+    bool open;      /* the leader has been translated */
+    uint8_t leader; /* instruction */
+};
+
 struct translation {
     struct as as;
     struct jit *jit;
@@ -181,6 +197,9 @@ struct translation {
     uint8_t live[BLOCK_INSNS + 1]; /* flags needed at or behind instruction n: bits as LAHF's */
     unsigned count, at;            /* at: the current instruction */
     unsigned offset;               /* in the page, of the next instruction */
+    struct group groups[GROUPS_MAX];
+    unsigned group_count;
+    uint8_t group_of[BLOCK_INSNS]; /* its number, or NO_GROUP */
     bool flat, pinned;
     bool shadow; /* of STI, its last instruction */
     enum flags_at flags;
@@ -221,6 +240,13 @@ void flags_before(struct translation *t);
 void flags_after(struct translation *t);
 /* Calls the interpreter for the current instruction. */
 void gen_call(struct translation *t);
+
+/* groups.c */
+void groups_find(struct translation *t);
+/* That of the current instruction's operand, if the leader is this one or open; or NULL. */
+struct group *group_of(struct translation *t, const struct insn *i, unsigned bytes, bool write);
+/* C is called: it may change what they rely on. */
+void groups_close(struct translation *t);
 
 /* gen_int.c: false if there is no fast form. */
 bool gen_integer(struct translation *t, const struct insn *i);

@@ -6,6 +6,7 @@
  *    save_flags | drop_flags | restore_flags
  *    check_slot $0x12,read,8                     memory operand: slot number, access, bytes
  *    check_page write,4
+ *    group $0x0,read,4                           what the leader of group 0 checked holds
  *    bail a                                      on that condition: the interpreter
  *    copy ADD,r10=home,mem=t1                    the same instruction, operands renamed
  *    make CALL                                   a sequence instead of it
@@ -109,6 +110,9 @@ static void put_action(const struct translation *t, const struct action *k, uint
         break;
     case PLAN_PAGE:
         put_access(out, "check_page", k->value);
+        break;
+    case PLAN_GROUP:
+        put_access(out, "group", k->value + (1 << 16));
         break;
     case PLAN_BAIL:
         weir_textf(out, " bail %s\n", conditions[k->value & 15]);

@@ -15,6 +15,8 @@
 #define MXCSR_MASKS 0x1f80u
 
 #define HOT        4u  /* runs before a block is translated */
+/* Failures of a leader's check (groups.c) before its operand is checked alone. */
+#define LEADER_PATIENCE 4u
 #define HOT_SEEN   3u  /* times that a block is found running before its operands get slots */
 #define HOT_RECENT 16u /* each at most so many looks after the one before */
 #define HOT_SPREAD 32u /* blocks around it that do, too */
@@ -91,6 +93,16 @@ static void change_to_pages(struct jit_site *site)
     jit_drop(b->jit, b);
 }
 
+/* A leader's check failed: not for the first time, or it would do so every time. */
+static void leader_failed(struct jit_site *site)
+{
+    struct jit_block *b = site->block;
+    if (++site->failures < LEADER_PATIENCE || b->dead)
+        return;
+    b->block->ungrouped |= BIT64(site->index);
+    jit_drop(b->jit, b);
+}
+
 static uint64_t serve_site(struct jit_site *site, struct insn *insn)
 {
     struct jit_block *b = site->block;
@@ -103,7 +115,7 @@ static uint64_t serve_site(struct jit_site *site, struct insn *insn)
     c->instructions -= rest;
     c->insn_bytes = insn->length;
     enum weir_stop stop = insn->exec(c, insn);
-    bool goes_on = !site->alone && !c->touched && generation == jit->generation && !b->dead &&
+    bool goes_on = !site->alone && !site->leads && !c->touched && generation == jit->generation && !b->dead &&
                    !jit->returns_stale && c->mode == (b->mode & ~(uint32_t)MODE_WATCHED) &&
                    !c->shadow && !c->pending_dr6 && c->insn_limit >= c->instructions + rest;
     jit->allowed = level_allowed(c);
@@ -129,6 +141,8 @@ uint64_t jit_serve_site(struct jit_site *site)
     struct insn pair[2], *insn = site_insn(site, pair);
     if (site->slot && site->patience == 0)
         change_to_pages(site);
+    if (site->leads)
+        leader_failed(site);
     if (site->whole) {
         s->calls_operation++;
         s->operations[insn->op]++;

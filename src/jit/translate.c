@@ -163,6 +163,7 @@ void gen_call(struct translation *t)
     if (!site)
         return;
     site->whole = true;
+    groups_close(t);
     flags_preserve(t);
     plan(t, PLAN_CALL, 0);
     as_lea(&t->as, T2, rm_near(site));
@@ -415,6 +416,7 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     out->level = (uint8_t)t.level;
     out->x87 = t.x87;
     find_live(&t);
+    groups_find(&t);
     out->needs_flags = jit->limited || t.live[0];
     t.at = 0;
     gen_entries(&t);

@@ -89,12 +89,13 @@ static void apply_segment(struct translation *t, unsigned seg, unsigned bytes, b
     as_op(a, OPC(0, 0x03), T1, rm_near(&s->base), 0);
 }
 
-static void check(struct translation *t, struct page_slot *slot, unsigned bytes, bool write)
+static struct jit_site *check(struct translation *t, struct page_slot *slot, unsigned bytes,
+                              bool write)
 {
     struct as *a = &t->as;
     struct jit_site *site = site_new(t);
     if (!site)
-        return;
+        return NULL;
     site->slot = slot;
     plan(t, PLAN_SLOT, PLAN_ACCESS(slot - t->jit->slots[t->set][write], bytes, write));
     site->last_byte = (uint8_t)(bytes - 1);
@@ -104,15 +105,16 @@ static void check(struct translation *t, struct page_slot *slot, unsigned bytes,
     cold_add(t, as_jcc(a, CC_A), site, NULL);
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(&slot->host), 0);
     site->back = as_here(a);
+    return site;
 }
 
 /* By the TLB itself. */
-static void check_paged(struct translation *t, unsigned bytes, bool write)
+static struct jit_site *check_paged(struct translation *t, unsigned bytes, bool write)
 {
     struct as *a = &t->as;
     struct jit_site *site = site_new(t);
     if (!site)
-        return;
+        return NULL;
     site->paged = true;
     site->range =
         insn_row(&t->insns[t->at])->attrs & ATTR_REP && t->insns[t->at].prefixes & PFX_REP;
@@ -129,6 +131,7 @@ static void check_paged(struct translation *t, unsigned bytes, bool write)
     cold_add(t, as_jcc(a, CC_A), site, NULL);
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, offsetof(struct tlb_entry, host)), 0);
     site->back = as_here(a);
+    return site;
 }
 
 /* Whether the current instruction's operand has one. */
@@ -159,18 +162,44 @@ void gen_bail(struct translation *t, unsigned cc)
         cold_add(t, as_jcc(&t->as, cc), site, NULL);
 }
 
-void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write)
+static struct jit_site *gen_single(struct translation *t, const struct insn *i, unsigned bytes,
+                                   bool write)
 {
     flags_preserve(t);
     gen_effective(t, i, T1);
     apply_segment(t, i->seg, bytes, write);
     bool frame = i->base == RSP || (i->base == RBP && i->addrsize == 2);
     if (!has_slot(t))
-        check_paged(t, bytes, write);
-    else if (frame && i->seg == SEG_SS)
-        check(t, stack_slot(t, write), bytes, write);
-    else
-        check(t, slot_take(t, write), bytes, write);
+        return check_paged(t, bytes, write);
+    bool shared = frame && i->seg == SEG_SS;
+    return check(t, shared ? stack_slot(t, write) : slot_take(t, write), bytes, write);
+}
+
+void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write)
+{
+    struct group *g = group_of(t, i, bytes, write);
+    if (!g) {
+        gen_single(t, i, bytes, write);
+        return;
+    }
+    uint64_t *home = &t->jit->group[g - t->groups];
+    int32_t rip = i->base == REG_RIP ? (int32_t)t->offset : 0;
+    int32_t inside = (int32_t)(i->disp + rip - g->low);
+    if (!g->open) {
+        struct insn all = *i;
+        all.disp = (int32_t)(g->low - rip);
+        struct jit_site *site = gen_single(t, &all, g->bytes, g->write);
+        if (!site)
+            return;
+        site->leads = true;
+        as_store(&t->as, rm_near(home), T1);
+        g->open = true;
+    } else {
+        plan(t, PLAN_GROUP, PLAN_ACCESS(g - t->groups, bytes, write));
+        as_load(&t->as, T1, rm_near(home));
+    }
+    if (inside)
+        as_lea(&t->as, T1, rm_mem(T1, inside));
 }
 
 void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write)

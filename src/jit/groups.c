@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * groups.c - memory operands of a block that differ only in their displacement: fields of one
+ * structure, slots of one stack frame. The first of them, the leader, checks the whole range from
+ * the lowest to the highest byte and leaves its host address in jit.group; the others, as long as
+ * base and index are what they were, only load that.
+ *
+ * It holds because a group lives within one block. Should the leader's check fail, C executes the
+ * leader alone and leaves the block; should C change mappings for another instruction in between,
+ * it leaves, too (jit.returns_stale). Leaders that fail often are taken out (block.ungrouped).
+ */
+#include "jit/internal.h"
+
+#include "cpu/x86.h"
+
+#define SPAN_MAX   256
+#define ANY        0xffffu
+#define BIT_OF(r)  (1u << (r))
+#define CANDIDATES 8u
+
+struct candidate {
+    uint8_t base, index, scale, seg, addrsize;
+    bool closed, write;
+    int64_t low, high; /* displacements of the first byte and behind the last one */
+    uint64_t members;  /* bit map of instructions */
+};
+
+/* General registers that the instruction changes, as a bit map. */
+static unsigned changed(const struct insn *i)
+{
+    unsigned mask = 0;
+    struct operand o;
+    switch (i->op) {
+    case OP_MUL:
+    case OP_IMUL:
+    case OP_DIV:
+    case OP_IDIV:
+    case OP_CBW:
+    case OP_CWD:
+        mask = BIT_OF(RAX) | BIT_OF(RDX);
+        break;
+    case OP_CMPXCHG:
+        mask = BIT_OF(RAX);
+        break;
+    case OP_PUSH:
+    case OP_POP:
+        mask = BIT_OF(RSP);
+        break;
+    case OP_ADD:
+    case OP_SUB:
+    case OP_CMP:
+    case OP_NEG:
+    case OP_ADC:
+    case OP_SBB:
+    case OP_AND:
+    case OP_OR:
+    case OP_XOR:
+    case OP_TEST:
+    case OP_NOT:
+    case OP_INC:
+    case OP_DEC:
+    case OP_SHL:
+    case OP_SHR:
+    case OP_SAR:
+    case OP_ROL:
+    case OP_ROR:
+    case OP_SHLD:
+    case OP_SHRD:
+    case OP_BSF:
+    case OP_BSR:
+    case OP_TZCNT:
+    case OP_LZCNT:
+    case OP_POPCNT:
+    case OP_XADD:
+    case OP_XCHG:
+    case OP_MOVZX:
+    case OP_MOVSX:
+    case OP_MOVSXD:
+    case OP_CMOVCC:
+    case OP_SETCC:
+    case OP_MOVBE:
+    case OP_ADCX:
+    case OP_ADOX:
+    case OP_BT:
+    case OP_BTS:
+    case OP_BTR:
+    case OP_BTC:
+    case OP_MOV:
+    case OP_LEA:
+    case OP_BSWAP:
+    case OP_NOP:
+    case OP_MULX:
+    case OP_RORX:
+    case OP_SARX:
+    case OP_SHLX:
+    case OP_SHRX:
+    case OP_ANDN:
+        break;
+    case OP_PCMPESTRI:
+    case OP_PCMPISTRI:
+    case OP_VPCMPESTRI:
+    case OP_VPCMPISTRI:
+        return ANY;
+    default:
+        if (op_table[i->op].class != CLASS_HOST)
+            return ANY;
+        break;
+    }
+    for (unsigned k = 0; insn_operand(i, k, &o); k++)
+        if (o.regs == REGS_GPR && o.written)
+            mask |= o.reg < 16 ? BIT_OF(o.reg) : BIT_OF(o.reg - 16u); /* AH is in RAX */
+    return mask;
+}
+
+/* Displacement from the base; for RIP, from the start of the page. */
+static int64_t displacement(const struct insn *i, unsigned next)
+{
+    return i->base == REG_RIP ? (int64_t)i->disp + next : i->disp;
+}
+
+/* The bytes and whether they are written. False: not one for a group. */
+static bool operand_of(const struct translation *t, const struct insn *i, unsigned *bytes,
+                       bool *write)
+{
+    struct operand o;
+    if (!i->mem || i->addrsize == 2 || i->op == OP_LEA || i->op == OP_NOP)
+        return false;
+    bool thread = i->seg == SEG_FS || i->seg == SEG_GS;
+    if (i->code_bits != 64 && (thread || i->seg == SEG_CS || !t->flat))
+        return false;
+    *bytes = i->mem_bytes;
+    *write = false;
+    for (unsigned k = 0; insn_operand(i, k, &o); k++)
+        if (o.is_mem) {
+            *bytes = o.bytes > *bytes ? o.bytes : *bytes;
+            *write |= o.written;
+            if (o.kind == KIND_VSIB || o.kind == KIND_X || o.kind == KIND_Y)
+                return false;
+        }
+    return *bytes && *bytes <= 64;
+}
+
+static bool same_place(const struct candidate *k, const struct insn *i)
+{
+    return k->base == i->base && k->index == i->index && k->seg == i->seg &&
+           k->addrsize == i->addrsize && (i->index == REG_NONE || k->scale == i->scale);
+}
+
+static void finish(struct translation *t, struct candidate *k)
+{
+    bool several = k->members & (k->members - 1);
+    if (!several || t->group_count == GROUPS_MAX)
+        return;
+    t->groups[t->group_count] = (struct group){.low = k->low,
+                                               .bytes = (unsigned)(k->high - k->low),
+                                               .write = k->write,
+                                               .leader = (uint8_t)__builtin_ctzll(k->members)};
+    for (uint64_t rest = k->members; rest; rest &= rest - 1)
+        t->group_of[__builtin_ctzll(rest)] = (uint8_t)t->group_count;
+    t->group_count++;
+}
+
+static void add(struct translation *t, struct candidate *list, unsigned *next,
+                const struct insn *i, unsigned n, int64_t low)
+{
+    unsigned bytes;
+    bool write;
+    if (!operand_of(t, i, &bytes, &write))
+        return;
+    for (unsigned k = 0; k < CANDIDATES; k++) {
+        struct candidate *c = &list[k];
+        if (!c->members || c->closed || !same_place(c, i))
+            continue;
+        int64_t from = low < c->low ? low : c->low;
+        int64_t to = low + bytes > c->high ? low + bytes : c->high;
+        if (to - from > SPAN_MAX)
+            continue;
+        c->low = from;
+        c->high = to;
+        c->write |= write;
+        c->members |= BIT64(n);
+        return;
+    }
+    struct candidate *c = &list[(*next)++ % CANDIDATES];
+    finish(t, c);
+    *c = (struct candidate){.base = i->base,
+                            .index = i->index,
+                            .scale = i->scale,
+                            .seg = i->seg,
+                            .addrsize = i->addrsize,
+                            .write = write,
+                            .low = low,
+                            .high = low + bytes,
+                            .members = BIT64(n)};
+}
+
+void groups_find(struct translation *t)
+{
+    struct candidate list[CANDIDATES] = {{0}};
+    unsigned next = 0, offset = (unsigned)(t->block->gpa & 0xfff);
+    t->group_count = 0;
+    memset(t->group_of, NO_GROUP, sizeof(t->group_of));
+    if (t->pinned)
+        return;
+    for (unsigned n = 0; n < t->count; n++) {
+        const struct insn *i = &t->insns[n];
+        offset += i->length;
+        if (!(t->block->ungrouped >> n & 1))
+            add(t, list, &next, i, n, displacement(i, offset));
+        unsigned mask = changed(i);
+        for (unsigned k = 0; mask && k < CANDIDATES; k++)
+            if (mask == ANY || (list[k].base < 16 && mask >> list[k].base & 1) ||
+                (list[k].index < 16 && mask >> list[k].index & 1))
+                list[k].closed = true;
+    }
+    for (unsigned k = 0; k < CANDIDATES; k++)
+        finish(t, &list[k]);
+}
+
+struct group *group_of(struct translation *t, const struct insn *i, unsigned bytes, bool write)
+{
+    unsigned number = t->group_of[t->at];
+    if (number == NO_GROUP || i != &t->insns[t->at])
+        return NULL;
+    struct group *g = &t->groups[number];
+    int64_t low = displacement(i, t->offset);
+    bool fits = low >= g->low && low + bytes <= g->low + g->bytes && (!write || g->write);
+    return fits && (g->open || g->leader == t->at) ? g : NULL;
+}
+
+void groups_close(struct translation *t)
+{
+    for (unsigned n = 0; n < t->group_count; n++)
+        t->groups[n].open = false;
+}
