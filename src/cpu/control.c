@@ -205,6 +205,8 @@ uint64_t efer_valid_bits(const struct vcpu *c)
         valid |= EFER_NXE;
     if (cpu_has(c, ISA_FXSR_OPT))
         valid |= EFER_FFXSR;
+    if (cpu_has(c, ISA_AUTOIBRS))
+        valid |= EFER_AIBRSE;
     return valid;
 }
 

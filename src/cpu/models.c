@@ -36,9 +36,9 @@ struct model_definition {
 // clang-format off
 static const struct model_definition models[] = {
     {"host", "what the host CPU has (default)", BASE_HOST, NULL, NULL, 0, 0, 0, 0x1f,
-     0x8000001e, 0, NULL},
+     0x80000021, 0, NULL},
     {"max", "everything that can be offered on this host", BASE_MAX, NULL, NULL, 0, 0, 0, 0x1f,
-     0x8000001e, 0, NULL},
+     0x80000021, 0, NULL},
     {"qemu64", "AMD64 baseline, as QEMU's model of this name", BASE_LIST, "AuthenticAMD",
      "Weir Virtual CPU", 15, 107, 1, 0xd, 0x8000000a, 40, FLAGS_QEMU64},
     {"x86-64-v2", "x86-64 psABI level 2 (SSE4.2, POPCNT)", BASE_LIST, "AuthenticAMD",
@@ -83,6 +83,13 @@ static const uint8_t dependencies[][2] = {
 static const uint8_t always[] = {
     ISA_FPU, ISA_APIC, ISA_X2APIC, ISA_TSC_DEADLINE, ISA_TSC_ADJUST, ISA_ARAT, ISA_HYPERVISOR,
 };
+
+/* Nor is the host's sensitivity to speculation theirs to treat: what guests do against it is done
+ * with instructions that are translated, so it costs time and helps nobody. */
+static const uint8_t always_amd[] = {
+    ISA_SSB_NO, ISA_AUTOIBRS, ISA_SRSO_NO, ISA_TSA_SQ_NO, ISA_TSA_L1_NO,
+};
+static const uint8_t always_intel[] = {ISA_SPEC_CTRL, ISA_ARCH_CAPABILITIES};
 // clang-format on
 
 static const struct {
@@ -227,6 +234,11 @@ static void base_features(struct parse *p)
     }
     for (unsigned i = 0; i < ARRAY_SIZE(always); i++)
         set_put(set, always[i], true);
+    bool intel = memcmp(p->host.vendor, "GenuineIntel", 12) == 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(always_amd); i++)
+        set_put(set, always_amd[i], !intel);
+    for (unsigned i = 0; i < ARRAY_SIZE(always_intel); i++)
+        set_put(set, always_intel[i], intel);
 }
 
 /* ---- parsing ---- */

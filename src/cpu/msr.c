@@ -197,6 +197,11 @@ static bool mtrr_write(struct vcpu *c, uint32_t msr, uint64_t value)
 #define MC_BANKS 10u
 #define MCG_CAP  (MC_BANKS | 1u << 8) /* MCG_CTL present */
 
+/* IA32_ARCH_CAPABILITIES (SDM Vol. 4 table 2-2): RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, SSB_NO,
+ * MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO; SBDR_SSDP_NO, FBSDP_NO, PSDP_NO; BHI_NO; PBRSB_NO, GDS_NO,
+ * RFDS_NO; ITS_NO. */
+#define ARCH_CAPABILITIES 0x400000000d10e17bull
+
 static uint64_t *mc_bank(struct vcpu *c, uint32_t msr)
 {
     if (msr < 0x400 || msr >= 0x400 + 4 * MC_BANKS || !cpu_has(c, ISA_MCA))
@@ -215,6 +220,12 @@ static int special_read(struct vcpu *c, uint32_t msr, uint64_t *value)
     case 0x3b:
         *value = c->tsc_adjust;
         return cpu_has(c, ISA_TSC_ADJUST);
+    case 0x48: /* SPEC_CTRL: kept, and without effect, as PRED_CMD is */
+        *value = c->spec_ctrl;
+        return cpu_has(c, ISA_SPEC_CTRL);
+    case 0x10a:
+        *value = ARCH_CAPABILITIES;
+        return cpu_has(c, ISA_ARCH_CAPABILITIES);
     case 0x8b:
         *value = amd ? 0x01000065 : 1ull << 32;
         return 1;
@@ -271,6 +282,13 @@ static int special_write(struct vcpu *c, uint32_t msr, uint64_t value)
         c->tsc_offset = (int64_t)((uint64_t)c->tsc_offset + (value - c->tsc_adjust));
         c->tsc_adjust = value;
         return 1;
+    case 0x48: /* IBRS, STIBP, SSBD */
+        if (!cpu_has(c, ISA_SPEC_CTRL) || value & ~7ull)
+            return 0;
+        c->spec_ctrl = value;
+        return 1;
+    case 0x49: /* IBPB */
+        return cpu_has(c, ISA_SPEC_CTRL) && !(value & ~1ull);
     case 0x8b: /* BIOS_SIGN_ID: guests clear it before CPUID puts the revision there */
         return 1;
     case 0x1a0:

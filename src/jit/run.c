@@ -14,12 +14,12 @@
 
 #define MXCSR_MASKS 0x1f80u
 
-#define HOT        4u  /* runs before a block is translated */
+#define HOT 4u /* runs before a block is translated */
 /* Failures of a leader's check (groups.c) before its operand is checked alone. */
 #define LEADER_PATIENCE 4u
-#define HOT_SEEN   3u  /* times that a block is found running before its operands get slots */
-#define HOT_RECENT 16u /* each at most so many looks after the one before */
-#define HOT_SPREAD 32u /* blocks around it that do, too */
+#define HOT_SEEN        3u /* times that a block is found running before its operands get slots */
+#define HOT_RECENT      16u /* each at most so many looks after the one before */
+#define HOT_SPREAD      12u /* blocks around it that do, too */
 
 /* ---- flags: struct vcpu has RFLAGS bits, code has LAHF and SETO ---- */
 
@@ -115,9 +115,10 @@ static uint64_t serve_site(struct jit_site *site, struct insn *insn)
     c->instructions -= rest;
     c->insn_bytes = insn->length;
     enum weir_stop stop = insn->exec(c, insn);
-    bool goes_on = !site->alone && !site->leads && !c->touched && generation == jit->generation && !b->dead &&
-                   !jit->returns_stale && c->mode == (b->mode & ~(uint32_t)MODE_WATCHED) &&
-                   !c->shadow && !c->pending_dr6 && c->insn_limit >= c->instructions + rest;
+    bool goes_on = !site->alone && !site->leads && !c->touched &&
+                   generation == jit->generation && !b->dead && !jit->returns_stale &&
+                   c->mode == (b->mode & ~(uint32_t)MODE_WATCHED) && !c->shadow &&
+                   !c->pending_dr6 && c->insn_limit >= c->instructions + rest;
     jit->allowed = level_allowed(c);
     jit->want = b->level;
     jit->x87_allowed = x87_allowed(c);

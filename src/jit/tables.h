@@ -16,9 +16,9 @@ struct page_slot {
     uint64_t host;
 };
 #define SLOTS       256u
-#define PATIENCE    1000u
-#define MISS_TICKS  100u /* apart or more, a miss costs less than the other way would */
-#define STACK_SLOTS 32u  /* the first: of operands with base RSP, shared by code that is near */
+#define PATIENCE    64u
+#define MISS_TICKS  2000u /* apart or more, a miss costs less than the other way would */
+#define STACK_SLOTS 32u /* the first: of operands with base RSP, shared by code that is near */
 /* No page has this (non-canonical) address; should a guest use it, it finds `dummy`. */
 #define SLOT_EMPTY 0x7a3fc1d2e5b96000ull
 enum slot_set { SET_USER, SET_SUPER_AC, SET_SUPER, SET_COUNT };
