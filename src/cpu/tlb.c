@@ -282,6 +282,8 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
     if (UNLIKELY(c->ev.watching_linear))
         watch |= c->ev.hooks->linear_watch(c, page, t->global);
     unsigned direct = t->access & ~watch;
+    if (watch & ACCESS_READ) /* who may write is not asked whether it reads, too */
+        direct &= ~(unsigned)ACCESS_WRITE;
     if (!p->host)
         direct = 0;
     if (kind == TLB_USER_ALIGNED || debug_watches_page(c, page))
