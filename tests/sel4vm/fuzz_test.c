@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Random writes to random fields and registers between short runs of random code: nothing may
- * crash or hang, a state that cannot be is an error of vm_run. Arguments: the engine, the number of rounds,
- * a seed.
+ * crash or hang, a state that cannot be is an error of vm_run. Arguments: the engine, the number
+ * of rounds, a seed.
  */
 #include "guest.h"
 

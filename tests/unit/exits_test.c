@@ -366,9 +366,12 @@ static void disturb(weir_vcpu *cpu, struct weir_context *x)
         union weir_value v;
         for (unsigned k = 0; k < sizeof(v.bytes); k++)
             v.bytes[k] = (uint8_t)next();
-        if (next() % 2)
+        enum weir_reg reg = next() % WEIR_REG_COUNT;
+        if (reg == WEIR_INJECTION) /* bool: 0 or 1 is all that C allows */
+            v.injection.pending = v.injection.has_error = next() & 1;
+        else if (next() % 2)
             v.u64 = number();
-        weir_reg_set(cpu, next() % WEIR_REG_COUNT, &v);
+        weir_reg_set(cpu, reg, &v);
     }
 }
 
