@@ -141,7 +141,8 @@ int weir_vmi_counters(weir *vm, struct weir_vmi_counter *counters, unsigned max)
     if (!vm->vmi)
         return err_set(&vm->err, WEIR_ESTATE, "this machine has no VMI ROM");
     unsigned n = collect(vm->vmi, all);
-    memcpy(counters, all, (n < max ? n : max) * sizeof(*counters));
+    if (max)
+        memcpy(counters, all, (n < max ? n : max) * sizeof(*counters));
     return (int)n;
 }
 
