@@ -510,6 +510,8 @@ int guest_run_end(struct tool *t, int status)
     if (!g)
         return status;
     clear_line(g);
+    if (!t->loop_started)
+        return STATUS_NOT_RUN; /* there was no machine; why has been said */
     if (t->signal_count)
         return 130;
     if (g->timed_out && g->command_ms)
