@@ -338,10 +338,11 @@ __attribute__((noreturn)) static void become_command(struct run *r, int in, int 
         snprintf(text, sizeof(text), "weir: %s: %s\n", cwd, strerror(errno));
     } else {
         execl("/bin/sh", "sh", "-c", command ? command : "true", (char *)NULL);
-        snprintf(text, sizeof(text),
-                 "weir: /bin/sh: %s (the guest's root directory needs a shell)\n",
-                 strerror(errno));
-        status = errno == ENOENT ? 127 : 126;
+        int error = errno;
+        snprintf(text, sizeof(text), "weir: /bin/sh: %s (%s)\n", strerror(error),
+                 error == ENOEXEC ? "the programs below -root are not for this kernel"
+                                  : "the guest's root directory needs a shell");
+        status = error == ENOENT ? 127 : 126;
     }
     (void)!write(2, text, strlen(text));
     _exit(status);
