@@ -137,11 +137,11 @@ uint64_t introspect_group(struct introspect *ix)
     return group;
 }
 
-/* All with this handle, or in this group. Whether the one that runs is among them. */
-static unsigned kill_all(struct introspect *ix, uint64_t handle, bool *running)
+/* All with this handle, or in this group. *running: the one of them that runs just now, or NULL. */
+static unsigned kill_all(struct introspect *ix, uint64_t handle, const struct watch **running)
 {
     unsigned count = 0;
-    *running = false;
+    *running = NULL;
     if (!handle)
         return 0;
     pthread_mutex_lock(&ix->lock);
@@ -149,7 +149,8 @@ static unsigned kill_all(struct introspect *ix, uint64_t handle, bool *running)
         if ((w->handle != handle && w->group != handle) || watch_is_dead(w))
             continue;
         __atomic_store_n(&w->dead, true, __ATOMIC_SEQ_CST);
-        *running |= __atomic_load_n(&ix->calling, __ATOMIC_SEQ_CST) == w;
+        if (__atomic_load_n(&ix->calling, __ATOMIC_SEQ_CST) == w)
+            *running = w;
         news(ix, w);
         count++;
     }
@@ -161,21 +162,20 @@ static unsigned kill_all(struct introspect *ix, uint64_t handle, bool *running)
 
 void introspect_kill_group(struct introspect *ix, uint64_t group)
 {
-    bool running;
+    const struct watch *running;
     kill_all(ix, group, &running);
 }
 
 int weir_event_remove(weir *vm, uint64_t handle)
 {
     struct introspect *ix = vm->introspect;
-    bool running;
+    const struct watch *running;
     if (!kill_all(ix, handle, &running))
         return err_set(&vm->err, WEIR_ENOENT, "event handle %llu: there is none",
                        (unsigned long long)handle);
     /* Who calls looks at `dead` behind setting `calling`: one that runs now is waited for. */
-    const struct watch *w = __atomic_load_n(&ix->calling, __ATOMIC_SEQ_CST);
     while (running && !in_vcpu_thread(vm) &&
-           __atomic_load_n(&ix->calling, __ATOMIC_SEQ_CST) == w)
+           __atomic_load_n(&ix->calling, __ATOMIC_SEQ_CST) == running)
         usleep(20);
     return 0;
 }

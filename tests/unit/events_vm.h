@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* events_vm.h - a machine of RAM and a CPU that runs events.asm, for events_test.c and views_test.c.
- */
+/* events_vm.h - a machine of RAM and a CPU that runs events.asm: events_test.c, views_test.c. */
 #ifndef TESTS_EVENTS_VM_H
 #define TESTS_EVENTS_VM_H
 
