@@ -287,6 +287,8 @@ static void mount_all(struct run *r)
         mount_kernel_file_systems(r->root);
         try_mount("tmpfs", r->root, "/tmp", "tmpfs", MS_NODEV | MS_NOSUID, "mode=1777");
         try_mount("tmpfs", r->root, "/run", "tmpfs", MS_NODEV | MS_NOSUID, "mode=755");
+        /* The host's user may not be able to read root's home, which programs do not expect. */
+        try_mount("tmpfs", r->root, "/root", "tmpfs", MS_NODEV | MS_NOSUID, "mode=700");
         add_program(r->root);
     } else {
         install_busybox();
