@@ -64,6 +64,25 @@ static const char *exit_at(const struct vmi_source *s, uint32_t at)
     return NULL;
 }
 
+/* A line in the making. */
+struct line {
+    struct weir_text text;
+    char chars[256];
+    size_t length;
+};
+static void add_to_line(struct weir_text *text, const char *chars, size_t length)
+{
+    struct line *l = (struct line *)text;
+    for (size_t k = 0; k < length && l->length + 1 < sizeof(l->chars); k++)
+        l->chars[l->length++] = chars[k];
+}
+static void put_line(struct line *l, struct weir_text *out)
+{
+    while (l->length && l->chars[l->length - 1] == ' ')
+        l->length--;
+    weir_textf(out, "%.*s\n", (int)l->length, l->chars);
+}
+
 static void put_code(const struct vmi_source *s, const uint8_t *image, uint32_t base,
                      uint32_t first, uint32_t end, struct weir_text *out)
 {
@@ -77,12 +96,14 @@ static void put_code(const struct vmi_source *s, const uint8_t *image, uint32_t 
         }
         for (int k = 0; k < length && k < 15; k++)
             snprintf(hex + 3 * k, 4, "%02x ", image[at + (uint32_t)k]);
-        weir_textf(out, "  %04x %c %-24s %-32s", at, is_patchup(s, at) ? 'P' : ' ', hex, text);
-        put_target(s, image, at, (unsigned)length, out);
-        put_counter(s, image, at, base, (unsigned)length, out);
+        struct line l = {.text = {add_to_line}};
+        weir_textf(&l.text, "  %04x %c %-24s %-32s", at, is_patchup(s, at) ? 'P' : ' ', hex,
+                   text);
+        put_target(s, image, at, (unsigned)length, &l.text);
+        put_counter(s, image, at, base, (unsigned)length, &l.text);
         if (exit_at(s, at))
-            weir_textf(out, "   ; private exit: the host's %s", exit_at(s, at));
-        weir_textf(out, "\n");
+            weir_textf(&l.text, "   ; private exit: the host's %s", exit_at(s, at));
+        put_line(&l, out);
         at += (uint32_t)length;
     }
 }

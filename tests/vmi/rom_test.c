@@ -376,6 +376,129 @@ static void test_activity_unknown(void **state)
     assert_int_equal(activity_stolen(&a), 0);
 }
 
+/* ---- alarms ---- */
+
+static unsigned interrupts;
+static void count_edge(void *ctx, int n, int level)
+{
+    interrupts += level != 0;
+}
+
+static void advance(weir *vm, uint64_t ns)
+{
+    vm->cpu.icount_base_ns = ns;
+    pthread_mutex_lock(&vm->device_lock);
+    clock_set(&vm->clock, ns);
+    clock_run_due(&vm->clock);
+    pthread_mutex_unlock(&vm->device_lock);
+}
+
+enum { PERIODIC = 0x100, STACK = 0x7000 };
+static void alarm_at(weir *vm, uint32_t flags, uint64_t expiry, uint64_t period)
+{
+    struct vmi_args a = {
+        .eax = flags, .edx = (uint32_t)expiry, .ecx = (uint32_t)(expiry >> 32), .stack = STACK};
+    weir_mem_write(vm, STACK, &period, sizeof(period));
+    assert_int_equal(vmi_set_alarm(vm->vmi, &vm->cpu, &a), STOP_NEXT);
+}
+static uint32_t cancel(weir *vm, uint32_t which)
+{
+    struct vmi_args a = {.eax = which};
+    assert_int_equal(vmi_cancel_alarm(vm->vmi, &vm->cpu, &a), STOP_NEXT);
+    return a.eax;
+}
+
+/* Virtual time by hand; a cycle is a nanosecond. */
+static weir *clockwork(void)
+{
+    struct weir_config c;
+    struct weir_vmi_config v = config_of(3, false);
+    weir *vm;
+    weir_config_init(&c, sizeof(c));
+    c.machine = "none";
+    c.ram_bytes = 2 << 20;
+    c.icount_shift = 0;
+    assert_int_equal(weir_create(&c, &vm), 0);
+    assert_int_equal(weir_vmi_enable(vm, &v), 0);
+    assert_int_equal(weir_start(vm), 0);
+    vm->gsi[0] = (struct weir_line){count_edge, NULL, 0};
+    interrupts = 0;
+    return vm;
+}
+
+static void test_alarms(void **state)
+{
+    weir *vm = clockwork();
+    for (uint32_t which = 0; which < 2; which++) {
+        uint64_t t = 100000 * (which + 1);
+        interrupts = 0;
+        alarm_at(vm, which | PERIODIC, t + 1000, 100);
+        advance(vm, t + 999);
+        assert_int_equal(interrupts, 0);
+        advance(vm, t + 1350); /* missed ones come once */
+        assert_int_equal(interrupts, 1);
+        advance(vm, t + 1399);
+        assert_int_equal(interrupts, 1);
+        advance(vm, t + 1400); /* e0 + i * p, not 100 behind the last one */
+        assert_int_equal(interrupts, 2);
+        alarm_at(vm, which, t + 2000, 100); /* takes its place; not periodic */
+        advance(vm, t + 1600);
+        assert_int_equal(interrupts, 2);
+        advance(vm, t + 2500);
+        assert_int_equal(interrupts, 3);
+        assert_int_equal(cancel(vm, which), 0);
+        alarm_at(vm, which | PERIODIC, t + 3000, 0); /* no period: once */
+        assert_int_equal(cancel(vm, which ^ 1), 0);
+        advance(vm, t + 3500);
+        assert_int_equal(interrupts, 4);
+        assert_int_equal(cancel(vm, which), 0);
+        alarm_at(vm, which, t + 100, 0); /* past already: at once */
+        advance(vm, t + 3501);
+        assert_int_equal(interrupts, 5);
+        alarm_at(vm, which, t + 5000, 0);
+        assert_int_equal(cancel(vm, which), 1);
+        assert_int_equal(cancel(vm, which), 0);
+        advance(vm, t + 6000);
+        assert_int_equal(interrupts, 5);
+    }
+    static const uint32_t others[] = {2, 3, 0xff};
+    for (unsigned k = 0; k < ARRAY_SIZE(others); k++) {
+        alarm_at(vm, others[k] | PERIODIC, 0, 1);
+        assert_int_equal(cancel(vm, others[k]), 0);
+    }
+    alarm_at(vm, PERIODIC, ~0ull, ~0ull); /* in centuries, and its next one never */
+    alarm_at(vm, 1, ~0ull - 1, 1);
+    advance(vm, 1ull << 62);
+    assert_int_equal(interrupts, 5);
+    alarm_at(vm, PERIODIC, 0, ~0ull);
+    advance(vm, (1ull << 62) + 1);
+    assert_int_equal(interrupts, 6);
+    weir_destroy(vm);
+}
+
+/* real = available + stolen; others are 0. */
+static void test_cycle_counters(void **state)
+{
+    weir *vm = clockwork();
+    uint64_t value[4];
+    advance(vm, 12345678901ull);
+    for (uint32_t k = 0; k < 4; k++) {
+        struct vmi_args a = {.eax = k};
+        vmi_get_cycle_counter(vm->vmi, &vm->cpu, &a);
+        value[k] = a.eax | (uint64_t)a.edx << 32;
+    }
+    assert_int_equal(value[0], 12345678901ull);
+    assert_int_equal(value[1] + value[2], value[0]);
+    assert_int_equal(value[2], 0);
+    assert_int_equal(value[3], 0);
+    /* The time of day follows the virtual clock here. */
+    struct vmi_args a = {0};
+    vmi_get_wallclock_time(vm->vmi, &vm->cpu, &a);
+    assert_int_equal(a.eax | (uint64_t)a.edx << 32,
+                     1704067200ull * 1000000000 + 12345678901ull);
+    weir_destroy(vm);
+}
+
 /* ---- states of processors ---- */
 
 static void test_ap_states(void **state)
@@ -448,6 +571,8 @@ int main(void)
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_activity),
         cmocka_unit_test(test_activity_unknown),
+        cmocka_unit_test(test_alarms),
+        cmocka_unit_test(test_cycle_counters),
         cmocka_unit_test(test_ap_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
