@@ -14,23 +14,23 @@
 
 enum { CHUNK = 1 << 20, TEXT_MAX = 65536 };
 
+// clang-format off
 static const char usage[] =
     "usage: weirctl COMMAND [ARGUMENTS]\n"
-    "  exit [N]                  end the machine; weir's exit status is N\n"
-    "  shares                    list the directories that the host shares\n"
-    "  ls [-s SHARE] [PATH]      list a directory of a share\n"
-    "  get [-s SHARE] PATH [FILE|-]   copy a file from a share (- : to standard output)\n"
-    "  put [-s SHARE] FILE|- [PATH]   copy a file, or standard input, to a share\n"
-    "  run-args [COMMAND...]     run what weir's command line gives with -hostcall arg=, "
-    "behind\n"
-    "                            COMMAND if there is one; with env= in the environment\n"
-    "  clip get|put [TEXT]       the host's clipboard text; put without TEXT reads it\n"
-    "  log [-l LEVEL] [TEXT]     write to weir's log (-d hostcall); without TEXT each line "
-    "read\n"
-    "  print [TEXT]              write to weir's standard output\n"
-    "  screenshot [-s SHARE] PATH     picture of the screen, as a file of a share (PPM)\n"
-    "  mount ...                 same as weirfs\n"
+    "  exit [N]                      end the machine; weir's exit status is N\n"
+    "  shares                        list the directories that the host shares\n"
+    "  ls [-s SHARE] [PATH]          list a directory of a share\n"
+    "  get [-s SHARE] PATH [FILE|-]  copy a file from a share (-: to standard output)\n"
+    "  put [-s SHARE] FILE|- [PATH]  copy a file, or standard input, to a share\n"
+    "  run-args [COMMAND...]         run what weir's command line gives (-hostcall arg=...),\n"
+    "                                behind COMMAND if there is one; env= in the environment\n"
+    "  clip get|put [TEXT]           the host's clipboard; put without TEXT reads it\n"
+    "  log [-l LEVEL] [TEXT]         write to weir's messages TEXT, or each line that is read\n"
+    "  print [TEXT]                  write to weir's standard output\n"
+    "  screenshot [-s SHARE] PATH    picture of the screen, as a file of a share (PPM)\n"
+    "  mount ...                     same as weirfs\n"
     "Share: the first one unless -s names another.\n";
+// clang-format on
 
 static int complain(const char *what, int error)
 {

@@ -223,6 +223,8 @@ def control():
         check(done.stderr.count('No such file') >= 1, done.stderr)
         with open(g.path('screen.ppm'), 'rb') as f:
             check(f.read(2) == b'P6', 'no picture')
+        done = g.run('weirctl print to out; weirctl log to err', '-quiet')
+        same((done.stdout, done.stderr), ('to out\n', 'weir: guest: to err\n'), 'output')
         g.run('weirctl exit 42; sleep 9', status=42)
 
 

@@ -58,7 +58,7 @@ bool setup_hostcall(struct tool *t)
             fprintf(stderr, "weir: %s\n", tool_error(t));
             return false;
         }
-    if (o->hostcall_count)
+    if (o->hostcall_count || o->run.shares || o->run.exec)
         weir_on_hostcall_output(t->vm, to_stdout, NULL);
     if (o->mem_export && weir_mem_export(t->vm, o->mem_export) < 0) {
         fprintf(stderr, "weir: %s\n", tool_error(t));
