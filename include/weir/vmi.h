@@ -28,7 +28,7 @@ struct weir_vmi_config {
     size_t size;   /* set by weir_vmi_config_init */
     unsigned api;  /* 3 (default): what Linux 2.6.21-2.6.36 uses; 13: fixed slots */
     bool counters; /* each entry counts its calls */
-    uint32_t base; /* where the ROM lies; default D0000h; multiple of 2048 in C0000h-DFFFFh */
+    uint32_t base; /* where the ROM lies; default D0000h; multiple of 4096 in C0000h-DFFFFh */
     enum weir_vmi_faults faults;
 };
 WEIR_API void weir_vmi_config_init(struct weir_vmi_config *config, size_t size);
