@@ -32,7 +32,8 @@ struct mount_options {
 struct weirfs {
     struct mount_options options;
     struct host_share share;
-    int fd;     /* /dev/fuse */
+    int fd; /* /dev/fuse */
+    int pipe[2];
     int number; /* of the share */
     bool ready, quit;
     struct table table;
@@ -53,6 +54,8 @@ typedef void weirfs_operation(struct weirfs *fs, struct node *node, const void *
 
 void reply_error(struct weirfs *fs, int error); /* 0 or negative errno */
 void reply(struct weirfs *fs, const void *data, size_t bytes);
+/* The same for what was read. */
+void reply_data(struct weirfs *fs, const void *data, size_t bytes);
 /* A node for the host's `st`, as the answer to a look-up; counts it. */
 bool fill_entry(struct weirfs *fs, struct node *parent, const char *name,
                 const struct host_stat *st, struct fuse_entry_out *out, struct node **node);

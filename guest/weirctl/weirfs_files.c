@@ -173,7 +173,7 @@ void op_read(struct weirfs *fs, struct node *node, const void *argument)
     if (done < 0)
         reply_error(fs, (int)done);
     else
-        reply(fs, fs->buffer + DATA_AT, (size_t)done);
+        reply_data(fs, fs->buffer + DATA_AT, (size_t)done);
 }
 
 void op_write(struct weirfs *fs, struct node *node, const void *argument)
