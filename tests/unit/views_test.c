@@ -65,6 +65,41 @@ static void view_permissions(void **state)
     weir_view_switch(cpu, 0);
 }
 
+static unsigned allow_code(void *ctx, weir_vcpu *c, struct weir_execute_event *e)
+{
+    uint64_t *n = ctx;
+    n[0]++;
+    n[1] += e->denied;
+    return WEIR_EMULATE;
+}
+
+/* Code of a page that the view does not permit to be executed; then nobody permits it. */
+static void view_without_execution(void **state)
+{
+    unsigned view;
+    uint64_t n[2] = {0}, handle;
+    uint64_t page = DATA + 0x10000; /* a copy of PATCH there: nothing else runs in that page */
+    struct weir_filter f = {.first = page, .last = page + 4095};
+    weir_view_create(vm, &view);
+    weir_view_page(vm, view, page, WEIR_VIEW_SAME, WEIR_READ | WEIR_WRITE);
+    weir_view_switch(cpu, view);
+    weir_on_execute(vm, &f, allow_code, n, &handle);
+    uint8_t code[32];
+    weir_mem_read(vm, routine[PATCH], code, sizeof(code));
+    weir_mem_write(vm, page, code, sizeof(code));
+    routine[PATCH] = page;
+    run(PATCH, CALLS);
+    assert_int_equal(memory(OTHER, 4), 101);
+    assert_int_equal(n[0], 4 * CALLS);
+    assert_int_equal(n[1], 4 * CALLS);
+    weir_event_remove(vm, handle);
+    boot(PATCH, 1);
+    weir_reg_set_u64(cpu, WEIR_R15, routine[TARGET_LEAF]); /* where #PF goes on: to a RET */
+    assert_int_equal(go(), WEIR_EXIT_HALT);
+    assert_int_equal(memory(routine[LAST_VECTOR], 4), 14);
+    weir_view_switch(cpu, 0);
+}
+
 static unsigned once_elsewhere(void *ctx, weir_vcpu *c, struct weir_execute_event *e)
 {
     e->head.answer.view = *(unsigned *)ctx;
@@ -303,9 +338,11 @@ int main(int argc, char **argv)
     engine = argv[2];
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(views),      TEST(view_permissions), TEST(view_once),
-        TEST(page_trace), TEST(walks_and_search), TEST(symbols),
-        TEST(lists),      TEST(other_threads),    TEST(traces),
+        TEST(views),         TEST(view_permissions),
+        TEST(view_once),     TEST(view_without_execution),
+        TEST(page_trace),    TEST(walks_and_search),
+        TEST(symbols),       TEST(lists),
+        TEST(other_threads), TEST(traces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
