@@ -281,6 +281,9 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
     unsigned watch = p->watch;
     if (UNLIKELY(c->ev.watching_linear))
         watch |= c->ev.hooks->linear_watch(c, page, t->global);
+    if (kind == TLB_USER || kind == TLB_USER_ALIGNED)
+        watch |= watch >> WATCH_USER_SHIFT;
+    watch &= ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE;
     unsigned direct = t->access & ~watch;
     if (watch & ACCESS_READ) /* who may write is not asked whether it reads, too */
         direct &= ~(unsigned)ACCESS_WRITE;

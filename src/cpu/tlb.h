@@ -42,6 +42,8 @@ struct phys_page {
     uint8_t watch; /* ACCESS_* somebody wants to know of, WATCH_WALKS */
 };
 #define WATCH_WALKS 0x10u
+/* ACCESS_* << this: for accesses with user privilege only. */
+#define WATCH_USER_SHIFT 5
 
 struct translation {
     uint64_t gpa;

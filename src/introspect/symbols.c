@@ -183,7 +183,7 @@ int weir_symbols_load(weir *vm, const char *path, int64_t offset)
     if (fd < 0 || fstat(fd, &st) < 0) {
         if (fd >= 0)
             close(fd);
-        return err_errno(&vm->err, path);
+        return err_errno(&vm->err, "%s", path);
     }
     struct file f = {.bytes = (size_t)st.st_size};
     void *map = f.bytes ? mmap(NULL, f.bytes, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;

@@ -208,7 +208,7 @@ int weir_trace_start(weir *vm, const struct weir_trace_config *config)
     s->file = fopen(config->path, "wb");
     int rc = 0;
     if (!s->file)
-        rc = err_errno(&vm->err, config->path);
+        rc = err_errno(&vm->err, "%s", config->path);
     else if (!s->in || !s->out || !s->zstd)
         rc = err_set(&vm->err, WEIR_ENOMEM, "out of memory");
     if (rc == 0) {

@@ -22,12 +22,22 @@ static void range_of(const struct weir_filter *f, uint64_t *first, uint64_t *las
 static unsigned mask_of(const struct watch *w)
 {
     const struct weir_filter *f = &w->filter;
-    if (w->kind != WEIR_EV_MEMORY)
-        return ACCESS_EXECUTE;
+    bool walks = w->kind == WEIR_EV_MEMORY && f->walks && f->physical;
     unsigned access = f->access & (WEIR_READ | WEIR_WRITE);
     if (!access)
         access = WEIR_READ | WEIR_WRITE;
-    return access | (f->walks && f->physical ? WATCH_WALKS : 0);
+    if (w->kind != WEIR_EV_MEMORY)
+        access = ACCESS_EXECUTE;
+    /* Programs only: the kernel runs at full speed. */
+    if (f->by & WEIR_BY_CPL && f->cpls == 1 << 3)
+        access <<= WATCH_USER_SHIFT;
+    return access | (walks ? WATCH_WALKS : 0);
+}
+
+/* ACCESS_* of a mask, whoever accesses. */
+static unsigned accesses(unsigned mask)
+{
+    return mask | mask >> WATCH_USER_SHIFT;
 }
 
 void watch_build(struct introspect *ix)
@@ -147,8 +157,8 @@ bool watch_wants_memory(struct vcpu *c, const struct weir_memory_event *seen)
         return true;
     uint64_t last = e->size - 1;
     unsigned mask = e->walk ? WATCH_WALKS : access;
-    if (!(ranges_find(&ix->physical, e->gpa, e->gpa + last) & mask) &&
-        !(ix->linear.count && ranges_find(&ix->linear, e->gva, e->gva + last) & mask))
+    if (!(accesses(ranges_find(&ix->physical, e->gpa, e->gpa + last)) & mask) &&
+        !(ix->linear.count && accesses(ranges_find(&ix->linear, e->gva, e->gva + last)) & mask))
         return false;
     struct watch *w;
     introspect_head(c, WEIR_EV_MEMORY, &e->head);
@@ -172,7 +182,7 @@ static unsigned distance_in(const struct range_set *set, uint64_t at)
     uint64_t end = at | PAGE_LAST;
     for (unsigned n = 0; n < set->count; n++) {
         const struct watched_range *r = &set->range[n];
-        if (!(r->mask & ACCESS_EXECUTE) || r->last < at || r->first > end)
+        if (!(accesses(r->mask) & ACCESS_EXECUTE) || r->last < at || r->first > end)
             continue;
         return r->first <= at ? 0 : (unsigned)(r->first - at);
     }
@@ -191,7 +201,7 @@ unsigned watch_code_distance(struct vcpu *c, uint64_t linear, uint64_t gpa)
         const struct watched_range *r = &ix->linear.range[n];
         unsigned offset = linear & PAGE_LAST, first = r->first & PAGE_LAST;
         bool whole = r->last - r->first >= PAGE_LAST || (r->last & PAGE_LAST) < first;
-        if (!(r->mask & ACCESS_EXECUTE))
+        if (!(accesses(r->mask) & ACCESS_EXECUTE))
             continue;
         if (whole || (first <= offset && (r->last & PAGE_LAST) >= offset))
             return 0;

@@ -80,11 +80,11 @@ def coverage():
 def traces():
     """A trace of all programs reads back, and compares equal with itself only."""
     with tempfile.TemporaryDirectory() as folder:
-        with boot('-trace', f'{folder}/t,cpl=3,events=on') as vm:
+        with boot('-trace', f'{folder}/t,cpl=3,events=on,memory=on') as vm:
             session(vm, ('echo $((6*7)) answer', '42 answer'))
         count = subprocess.run([WEIR, 'trace', '--count', f'{folder}/t'], text=True, check=True,
                                capture_output=True).stdout
-        for wanted in ('event syscall', 'event sysret', 'event interrupt', r'\d+ mov', r'\d+ records'):
+        for wanted in ('memory write of 8', 'event syscall', 'event sysret', 'event interrupt', r'\d+ mov', r'\d+ records'):
             if not re.search(wanted, count):
                 raise Failure(f'no {wanted} in:\n{count}')
         first = subprocess.run([WEIR, 'trace', '--kind=insn', '--limit=3', f'{folder}/t'], text=True,

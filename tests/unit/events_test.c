@@ -394,6 +394,29 @@ static void system_calls(void **state)
     assert_int_equal(memory(OTHER + 40, 8), 1039);
 }
 
+/* ---- time ---- */
+
+static unsigned sleep_in_it(void *ctx, weir_vcpu *c, struct weir_memory_event *e)
+{
+    uint64_t *most = ctx, before = weir_reg_get_u64(c, WEIR_TSC);
+    usleep(20000);
+    uint64_t took = weir_reg_get_u64(c, WEIR_TSC) - before;
+    *most = took > *most ? took : *most;
+    return WEIR_CONTINUE;
+}
+
+/* The guest's clock stands still in a handler, and does not catch up behind it. */
+static void clock_stands_still(void **state)
+{
+    uint64_t most = 0;
+    struct weir_filter f = {.first = DATA, .last = DATA + 7, .access = WEIR_WRITE};
+    weir_on_memory(vm, &f, sleep_in_it, &most, NULL);
+    run(DATA_ACCESS, 20);
+    assert_int_equal(most, 0);
+    /* 20 handlers slept 400 ms; TSC counts ns from the boot before. */
+    assert_true(weir_reg_get_u64(cpu, WEIR_TSC) < 200000000);
+}
+
 /* ---- steps ---- */
 
 static void steps_are_all(void **state)
@@ -640,6 +663,7 @@ int main(int argc, char **argv)
         TEST(interrupts),
         TEST(interrupts_answered),
         TEST(system_calls),
+        TEST(clock_stands_still),
         TEST(steps_are_all),
         TEST(step_counts),
         TEST(step_until_return_branches),
