@@ -175,4 +175,9 @@ int hostexec_init(struct vcpu *c, struct err *err);
 void hostexec_fini(struct vcpu *c);
 void fpu_reset(struct vcpu *c); /* FNINIT/XRSTOR init state after RESET# */
 
+static inline bool is_canonical(uint64_t linear)
+{
+    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
+}
+
 #endif

@@ -80,9 +80,4 @@ bool debug_watches_page(const struct vcpu *c, uint64_t linear);
 void debug_data_access(struct vcpu *c, uint64_t linear, unsigned size, bool write);
 void debug_io_access(struct vcpu *c, unsigned port, unsigned size);
 
-static inline bool is_canonical(uint64_t linear)
-{
-    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
-}
-
 #endif

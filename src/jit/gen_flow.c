@@ -616,7 +616,7 @@ bool gen_stack_run(struct translation *t, bool *ended)
 {
     struct as *a = &t->as;
     unsigned op = t->insns[t->at].op, n = 0, bytes = is_wide(t) ? 8 : 4, colds = t->colds;
-    if (t->pinned || (op != OP_PUSH && op != OP_POP))
+    if (t->pinned || (op != OP_PUSH && op != OP_POP) || t->block->ungrouped >> t->at & 1)
         return false;
     while (n < RUN_MAX && in_run(t, t->at + n, op))
         n++;

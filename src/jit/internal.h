@@ -56,8 +56,8 @@ struct jit_site {
     uint16_t next;     /* offset in the page of the one behind it */
     uint8_t last_byte; /* of the access: size - 1 */
     bool write;
-    bool range;        /* of a REP string instruction: the size is that of one element */
-    bool alone;        /* the instructions behind it are done with it: C leaves when it is */
+    bool range; /* of a REP string instruction: the size is that of one element */
+    bool alone; /* the instructions behind it are done with it: C leaves when it is */
     bool leads; /* of a group; C leaves, too */
     uint8_t failures;
     bool whole;        /* there is no fast path */
@@ -124,9 +124,10 @@ struct jit {
     struct set_tables spaces[SPACES][2]; /* SET_USER, SET_SUPER_AC */
     struct pinned pinned;
     uint64_t group[GROUPS_MAX]; /* host addresses of what leaders checked */
-    struct mixed_page *mixed; /* = mixed_pages: by host page number */
+    struct mixed_page *mixed;   /* = mixed_pages: by host page number */
     struct mixed_page mixed_pages[MIXED_PAGES];
-    uint64_t miss_linear; /* of the write that a stub gave up */
+    uint64_t miss_linear;              /* of the access that a stub gave up */
+    uint64_t filled_host, filled_back; /* T1 and where to, once the TLB has it */
     uint8_t dummy[4096];
 
     /* ---- C */
@@ -151,7 +152,7 @@ struct jit {
     struct jit_view *view; /* NULL: nobody looks */
     /* Stubs: addresses. */
     uint64_t enter, leave, return_none, site_call, slot_miss[SET_COUNT][2], write_miss,
-        exit_live, exit_saved, exit_indirect;
+        read_miss, filled, exit_live, exit_saved, exit_indirect;
     uint64_t far_miss[SET_COUNT][2];                                   /* [64-bit code] */
     uint64_t jump_second, fpu_load, fpu_save, fpu_need[2][FPU_LEVELS]; /* [x87] */
 };

@@ -15,11 +15,13 @@
 #define MXCSR_MASKS 0x1f80u
 
 #define HOT 4u /* runs before a block is translated */
-/* Failures of a leader's check (groups.c) before its operand is checked alone. */
-#define LEADER_PATIENCE 4u
-#define HOT_SEEN        3u /* times that a block is found running before its operands get slots */
-#define HOT_RECENT      16u /* each at most so many looks after the one before */
-#define HOT_SPREAD      12u /* blocks around it that do, too */
+/* Failures of a check of several operands (groups.c, runs of PUSH and POP) before they are checked
+ * one by one; that they lie in two pages counts for more. */
+#define SEVERAL_PATIENCE 16u
+#define SEVERAL_CROSS    4u
+#define HOT_SEEN         3u /* times that a block is found running before its operands get slots */
+#define HOT_RECENT       16u /* each at most so many looks after the one before */
+#define HOT_SPREAD       12u /* blocks around it that do, too */
 
 /* ---- flags: struct vcpu has RFLAGS bits, code has LAHF and SETO ---- */
 
@@ -93,14 +95,37 @@ static void change_to_pages(struct jit_site *site)
     jit_drop(b->jit, b);
 }
 
-/* A leader's check failed: not for the first time, or it would do so every time. */
-static void leader_failed(struct jit_site *site)
+/* The check of several operands at once failed: not for the first time, or it would do so every
+ * time. */
+static void several_failed(struct jit_site *site, bool crosses)
 {
     struct jit_block *b = site->block;
-    if (++site->failures < LEADER_PATIENCE || b->dead)
+    site->failures += crosses ? SEVERAL_CROSS : 1;
+    if (site->failures < SEVERAL_PATIENCE || b->dead)
         return;
     b->block->ungrouped |= BIT64(site->index);
     jit_drop(b->jit, b);
+}
+
+/* If all that a memory operand needs is an entry in the TLB: makes it and says where to go on. */
+static uint64_t fill_tlb(struct jit_site *site)
+{
+    struct jit *jit = site->block->jit;
+    struct vcpu *c = jit->c;
+    uint64_t linear = jit->miss_linear, page = linear & ~0xfffull, gpa;
+    bool crosses = (linear & 0xfff) + site->last_byte > 0xfff;
+    const struct tlb_entry *e = &c->tlb[tlb_index(linear)];
+    enum access access = site->write ? ACCESS_WRITE : ACCESS_READ;
+    if (!crosses && (!cpu_is_64bit(c) || is_canonical(linear)) &&
+        paging_translate(c, linear, access, c->cpl, &gpa) &&
+        (site->write ? e->write : e->read) == page) {
+        jit->filled_host = e->host + (linear & 0xfff);
+        jit->filled_back = site->back;
+        return jit->filled;
+    }
+    if (site->leads || site->alone)
+        several_failed(site, crosses);
+    return 0;
 }
 
 static uint64_t serve_site(struct jit_site *site, struct insn *insn)
@@ -138,16 +163,20 @@ uint64_t jit_serve_site(struct jit_site *site)
 {
     struct jit *jit = site->block->jit;
     struct jit_stats *s = &jit->stats;
-    bool writes = site->write && (site->slot || site->paged);
-    struct insn pair[2], *insn = site_insn(site, pair);
-    if (site->slot && site->patience == 0)
+    bool memory = site->slot || site->paged;
+    if (site->slot && site->patience == 0) {
         change_to_pages(site);
-    if (site->leads)
-        leader_failed(site);
+    } else if (memory) {
+        uint64_t filled = fill_tlb(site);
+        s->fills += filled != 0;
+        if (filled)
+            return filled;
+    }
+    struct insn pair[2], *insn = site_insn(site, pair);
     if (site->whole) {
         s->calls_operation++;
         s->operations[insn->op]++;
-    } else if (site->slot || site->paged) {
+    } else if (memory) {
         s->calls_memory++;
     } else {
         s->calls_condition++;
@@ -155,7 +184,7 @@ uint64_t jit_serve_site(struct jit_site *site)
     uint64_t began = stats_begin(s->calls++);
     uint64_t where = serve_site(site, insn);
     stats_end(began, &s->call_ticks, &s->calls_timed);
-    if (writes)
+    if (memory && site->write)
         mixed_note(jit);
     return where;
 }

@@ -22,7 +22,7 @@ struct jit_stats {
     uint64_t blocks, insns, flushes, entries, interpreted, links, unlinked, indirect_misses;
     uint64_t exits[EXIT_COUNT];
     /* Instructions done in C: their memory was not to be had, a condition held, no fast form. */
-    uint64_t calls_memory, calls_condition, calls_operation;
+    uint64_t fills, calls_memory, calls_condition, calls_operation;
     uint64_t operations[OP_COUNT]; /* calls_operation, each */
     uint64_t calls;
     /* TSC ticks. */

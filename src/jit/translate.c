@@ -263,11 +263,13 @@ static void gen_cold(struct translation *t, const struct cold *k)
         return;
     }
     const struct jit_site *site = k->site;
-    if (site->paged && site->write)
-        as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, tlb_tag(true)), 0); /* linear again */
+    if (site->paged)
+        as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, tlb_tag(site->write)),
+              0); /* linear again */
     as_lea(a, T2, rm_near(site));
     as_jmp_to(a, site->slot                   ? jit->slot_miss[t->set][site->write]
                  : site->paged && site->write ? jit->write_miss
+                 : site->paged                ? jit->read_miss
                                               : jit->site_call);
 }
 

@@ -257,7 +257,6 @@ static void emit_mixed(struct as *a, struct jit *jit)
     load_three_and_go(a, jit);
     for (unsigned k = 0; k < 6; k++)
         as_patch(a, no[k], as_here(a));
-    as_store(a, rm_near(&jit->miss_linear), T1);
 }
 
 /* For the access of T2 = site to T1 = linear: RAX = entry of the TLB, RDX = page of the last
@@ -307,7 +306,7 @@ static void emit_slot_miss(struct as *a, struct jit *jit, unsigned set, bool wri
     if (write)
         emit_mixed(a, jit);
     load_three(a, jit);
-    as_jmp_to(a, jit->site_call);
+    as_jmp_to(a, jit->read_miss);
 }
 
 /* T1 = linear: of a write that the TLB has no tag for. */
@@ -318,7 +317,19 @@ static void emit_write_miss(struct as *a, struct jit *jit)
     emit_search(a, jit);
     emit_mixed(a, jit);
     load_three(a, jit);
+    as_jmp_to(a, jit->read_miss);
+}
+
+/* T1 = linear: the TLB has no tag, C has to see to that. It may say to go on as if it had been
+ * there (jit_serve_site). */
+static void emit_read_miss(struct as *a, struct jit *jit)
+{
+    jit->read_miss = begin(a);
+    as_store(a, rm_near(&jit->miss_linear), T1);
     as_jmp_to(a, jit->site_call);
+    jit->filled = begin(a);
+    as_load(a, T1, rm_near(&jit->filled_host));
+    as_op(a, OPC(0, 0xff), 4, rm_near(&jit->filled_back), 0);
 }
 
 void stubs_emit(struct jit *jit)
@@ -333,6 +344,7 @@ void stubs_emit(struct jit *jit)
     emit_jump_second(&a, jit);
     fpu_need_stubs_emit(&a, jit);
     emit_site_call(&a, jit);
+    emit_read_miss(&a, jit);
     for (unsigned set = 0; set < SET_COUNT; set++) {
         emit_slot_miss(&a, jit, set, false);
         emit_slot_miss(&a, jit, set, true);
