@@ -145,7 +145,11 @@ bool paging_walk(struct vcpu *c, uint64_t linear, struct walk *walk)
 {
     if (c->efer & EFER_LMA && !is_canonical(linear))
         return false;
-    if (walk_entries(c, linear, walk) != WALK_OK)
+    bool quiet = c->ev.quiet; /* this walk is not the guest's */
+    c->ev.quiet = true;
+    enum walk_result result = walk_entries(c, linear, walk);
+    c->ev.quiet = quiet;
+    if (result != WALK_OK)
         return false;
     walk->gpa &= c->a20_mask;
     return true;

@@ -27,12 +27,14 @@ static bool is_pae(const struct vcpu *c)
 /* What a walk depends on. */
 struct space {
     uint64_t cr3, pdpte[4];
+    bool quiet;
 };
 
 static void enter(struct vcpu *c, uint64_t cr3, struct space *saved)
 {
     saved->cr3 = c->cr3;
     memcpy(saved->pdpte, c->pdpte, sizeof(saved->pdpte));
+    saved->quiet = c->ev.quiet;
     c->ev.quiet = true;
     if (cr3 == WEIR_THIS_SPACE || cr3 == c->cr3)
         return;
@@ -45,7 +47,7 @@ static void leave(struct vcpu *c, const struct space *saved)
 {
     c->cr3 = saved->cr3;
     memcpy(c->pdpte, saved->pdpte, sizeof(saved->pdpte));
-    c->ev.quiet = false;
+    c->ev.quiet = saved->quiet;
 }
 
 static void add_level(struct weir_walk *w, const char *name, uint64_t gpa, uint64_t entry,

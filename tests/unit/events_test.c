@@ -209,6 +209,29 @@ static void memory_stack_of_deliveries(void **state)
     assert_int_equal(memory(routine[LAST_VECTOR] + 4, 4), 60);
 }
 
+/* A handler that looks at memory does not raise events by that, and may go away while it runs. */
+static unsigned looks_around(void *ctx, weir_vcpu *c, struct weir_memory_event *e)
+{
+    struct tally *t = ctx;
+    uint64_t v, handle = e->head.handle;
+    t->reads++;
+    assert_int_equal(weir_virt_read(c, DATA, &v, 8), 0);
+    if (t->reads < 100)
+        return WEIR_CONTINUE;
+    assert_int_equal(weir_event_remove(vm, handle), 0);
+    assert_int_equal(weir_event_remove(vm, handle), -WEIR_ENOENT);
+    return WEIR_REMOVE;
+}
+
+static void handlers_look_and_leave(void **state)
+{
+    struct tally t = {0};
+    struct weir_filter f = {.physical = true, .walks = true};
+    weir_on_memory(vm, &f, looks_around, &t, NULL);
+    run(DATA_ACCESS, CALLS);
+    assert_int_equal(t.reads, 100);
+}
+
 static void page_walks(void **state)
 {
     struct tally t = {0};
@@ -658,6 +681,7 @@ int main(int argc, char **argv)
         TEST(memory_skip),
         TEST(memory_stack_of_deliveries),
         TEST(page_walks),
+        TEST(handlers_look_and_leave),
         TEST(operations),
         TEST(operations_supplied),
         TEST(interrupts),
