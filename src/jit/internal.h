@@ -56,9 +56,10 @@ struct jit_site {
     uint16_t next;     /* offset in the page of the one behind it */
     uint8_t last_byte; /* of the access: size - 1 */
     bool write;
-    bool range; /* of a REP string instruction: the size is that of one element */
-    bool alone; /* the instructions behind it are done with it: C leaves when it is */
-    bool leads; /* of a group; C leaves, too */
+    bool range;      /* of a REP string instruction: the size is that of one element */
+    bool alone;      /* the instructions behind it are done with it: C leaves when it is */
+    bool leads;      /* of a group; C leaves, too */
+    bool only_reads; /* a leader of some that write */
     uint8_t failures;
     bool whole;        /* there is no fast path */
     uint64_t since;    /* time stamp counter when `patience` was last full */

@@ -115,8 +115,10 @@ static uint64_t fill_tlb(struct jit_site *site)
     uint64_t linear = jit->miss_linear, page = linear & ~0xfffull, gpa;
     bool crosses = (linear & 0xfff) + site->last_byte > 0xfff;
     const struct tlb_entry *e = &c->tlb[tlb_index(linear)];
-    enum access access = site->write ? ACCESS_WRITE : ACCESS_READ;
-    if (!crosses && (!cpu_is_64bit(c) || is_canonical(linear)) &&
+    /* That this instruction does: it must not become dirty for what another one may write. */
+    enum access access = site->write && !site->only_reads ? ACCESS_WRITE : ACCESS_READ;
+    bool masked = site->block->block->insns[site->index].evex & 7; /* may do without it */
+    if (!crosses && !masked && (!cpu_is_64bit(c) || is_canonical(linear)) &&
         paging_translate(c, linear, access, c->cpl, &gpa) &&
         (site->write ? e->write : e->read) == page) {
         jit->filled_host = e->host + (linear & 0xfff);

@@ -192,6 +192,7 @@ void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bo
         if (!site)
             return;
         site->leads = true;
+        site->only_reads = !write;
         as_store(&t->as, rm_near(home), T1);
         g->open = true;
     } else {
