@@ -5,8 +5,8 @@
  *   weir -plugin syscalls.so[,out=FILE][,exe=NAME][,cr3=N][,counts]
  *
  * exe=NAME: only of programs whose file has that name, from their execve on. A program is known by
- * its address space: the first new one that CR3 gets after the execve. counts: a table at the end
- * instead of lines.
+ * its address space: the next one from which a first call comes. counts: a table at the end instead
+ * of lines.
  */
 #include "options.h"
 
@@ -17,15 +17,16 @@ const unsigned weir_plugin_version = WEIR_PLUGIN_VERSION;
 #include "syscall_names.h"
 
 #define SPACES_MAX 4096u
+#define MINE_MAX   64u
 
 struct tracer {
     weir *vm;
     FILE *out;
     char exe[256];
-    bool counts, awaited; /* awaited: an execve of `exe` is on its way */
-    uint64_t mine[64];    /* address spaces of `exe` */
+    bool counts, awaited;    /* awaited: an execve of `exe` is on its way */
+    uint64_t mine[MINE_MAX]; /* address spaces of `exe` */
     unsigned mine_count;
-    uint64_t known[SPACES_MAX];
+    uint64_t known[SPACES_MAX]; /* whose program has made calls, and is not at its end */
     unsigned known_count;
     unsigned long long count[2][512], errors[2][512];
 };
@@ -44,12 +45,26 @@ static bool is_among(const uint64_t *list, unsigned count, uint64_t space)
     return false;
 }
 
-static void learn(struct tracer *t, uint64_t space)
+static void add(uint64_t *list, unsigned *count, unsigned most, uint64_t space)
 {
-    if (!is_among(t->known, t->known_count, space))
-        t->known[t->known_count++ % SPACES_MAX] = space;
-    if (t->known_count > SPACES_MAX)
-        t->known_count = SPACES_MAX;
+    if (is_among(list, *count, space))
+        return;
+    for (unsigned k = 0; k < *count; k++)
+        if (list[k] == UINT64_MAX) { /* forgotten */
+            list[k] = space;
+            return;
+        }
+    if (*count < most)
+        list[(*count)++] = space;
+    else
+        list[space >> 13 & (most - 1)] = space;
+}
+
+static void forget(uint64_t *list, unsigned count, uint64_t space)
+{
+    for (unsigned k = 0; k < count; k++)
+        if (list[k] == space)
+            list[k] = UINT64_MAX;
 }
 
 static bool wanted(const struct tracer *t, uint64_t cr3)
@@ -181,31 +196,29 @@ static bool comes_back(bool wide, uint64_t number)
            strcmp(name, "rt_sigreturn") && strcmp(name, "sigreturn");
 }
 
-static void forget(uint64_t *list, unsigned count, uint64_t space)
-{
-    for (unsigned k = 0; k < count; k++)
-        if (list[k] == space)
-            list[k] = UINT64_MAX;
-}
-
 /* Lines are printed when a call returns; those that do not, at once. */
 static unsigned called(void *ctx, weir_vcpu *cpu, struct weir_syscall_event *e)
 {
     struct tracer *t = ctx;
-    bool starts = starts_exe(t, cpu, e);
+    uint64_t space = space_of(e->head.cr3);
+    const char *name = name_of(e->is_64bit, e->number);
+    if (t->awaited && !is_among(t->known, t->known_count, space)) {
+        t->awaited = false;
+        add(t->mine, &t->mine_count, MINE_MAX, space);
+    }
+    add(t->known, &t->known_count, SPACES_MAX, space);
+    bool starts = starts_exe(t, cpu, e), shown = starts || wanted(t, e->head.cr3);
     t->awaited |= starts;
-    learn(t, space_of(e->head.cr3));
-    if (!starts && !wanted(t, e->head.cr3))
+    if (!strcmp(name, "exit_group") || !strcmp(name, "execve")) { /* others may get its pages */
+        forget(t->mine, t->mine_count, space);
+        forget(t->known, t->known_count, space);
+    }
+    if (!shown)
         return WEIR_CONTINUE;
     t->count[e->is_64bit][e->number & 511]++;
     if (!t->counts && !comes_back(e->is_64bit, e->number)) {
         print_call(t, cpu, e->is_64bit, e->number, e->argument);
         fprintf(t->out, "\n");
-    }
-    const char *name = name_of(e->is_64bit, e->number);
-    if (!strcmp(name, "exit_group") || !strcmp(name, "execve")) { /* others may get its pages */
-        forget(t->mine, t->mine_count, space_of(e->head.cr3));
-        forget(t->known, t->known_count, space_of(e->head.cr3));
     }
     return WEIR_CONTINUE;
 }
@@ -213,6 +226,8 @@ static unsigned called(void *ctx, weir_vcpu *cpu, struct weir_syscall_event *e)
 static unsigned returned(void *ctx, weir_vcpu *cpu, struct weir_sysret_event *e)
 {
     struct tracer *t = ctx;
+    if (t->awaited && !strcmp(name_of(e->is_64bit, e->number), "execve"))
+        t->awaited = false; /* it failed */
     if (!wanted(t, e->head.cr3))
         return WEIR_CONTINUE;
     int64_t value = e->is_64bit ? (int64_t)e->result : (int32_t)e->result;
@@ -221,20 +236,6 @@ static unsigned returned(void *ctx, weir_vcpu *cpu, struct weir_sysret_event *e)
         return WEIR_CONTINUE;
     print_call(t, cpu, e->is_64bit, e->number, e->argument);
     print_result(t, e->is_64bit, e->result);
-    return WEIR_CONTINUE;
-}
-
-static unsigned switched(void *ctx, weir_vcpu *cpu, struct weir_cr3_event *e)
-{
-    struct tracer *t = ctx;
-    uint64_t space = space_of(e->value);
-    if (t->awaited && !is_among(t->known, t->known_count, space)) {
-        t->awaited = false;
-        t->mine[t->mine_count++ % 64] = space;
-        if (t->mine_count > 64)
-            t->mine_count = 64;
-    }
-    learn(t, space);
     return WEIR_CONTINUE;
 }
 
@@ -260,8 +261,6 @@ int weir_plugin_start(weir *vm, const char *options, void **state, const char **
     int rc = weir_on_syscall(vm, &f, called, t, NULL);
     if (rc == 0)
         rc = weir_on_sysret(vm, &f, returned, t, NULL);
-    if (rc == 0 && t->exe[0])
-        rc = weir_on_cr3(vm, NULL, switched, t, NULL);
     return rc;
 }
 

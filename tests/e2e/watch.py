@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A Linux guest that is watched behaves as ever, and what is seen of it is what it did: plugins,
 traces in a file, a kernel function traced through its page."""
+import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -57,6 +59,27 @@ def syscalls():
         if names.count('execve') != 2 or names.count('exit_group') != 2 or names[-1] != 'exit_group':
             raise Failure('the programs do not begin and end where they should:\n' +
                           '\n'.join(lines))
+
+
+def strace():
+    """The host's programs in a guest: the plugin and strace there list the same calls."""
+    if not shutil.which('strace'):
+        print('no strace here')
+        return
+    folder = os.path.join(guests('amd64'), 'amd64', 'kernel')
+    kernel = glob.glob(f'{folder}/boot/vmlinuz-*')[0]
+    modules = glob.glob(f'{folder}/lib/modules/*')[0]
+    for command in ('ls /etc/hostname', 'cat /etc/passwd'):
+        with tempfile.TemporaryDirectory() as share:
+            subprocess.run([WEIR, 'run', '-modules', modules, '-share', share, '-exec',
+                            f'strace -o {share}/strace /bin/{command} >/dev/null', '-plugin',
+                            f'{plugin("syscalls")},exe={command.split()[0]},out={share}/plugin'],
+                           check=True, timeout=300, capture_output=True,
+                           env={**os.environ, 'WEIR_KERNEL': kernel})
+            theirs, ours = (re.findall(r'^(?:\[\w+\] )?(\w+)\(', contents(f'{share}/{name}'), re.M)
+                            for name in ('strace', 'plugin'))
+            if theirs != ours or len(ours) < 20:
+                raise Failure(f'{command}: strace: {theirs}\nplugin: {ours}')
 
 
 def coverage():
