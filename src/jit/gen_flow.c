@@ -658,7 +658,7 @@ bool gen_stack_run(struct translation *t, bool *ended)
 /* ---- STAC, CLAC ---- */
 
 /* With SMAP they select other slots and another TLB: the block ends, and goes on there. */
-static bool gen_access_flag(struct translation *t, const struct insn *i, bool *ended)
+static bool gen_access_flag(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
     struct vcpu *c = t->c;
@@ -679,7 +679,8 @@ static bool gen_access_flag(struct translation *t, const struct insn *i, bool *e
     t->set = on ? SET_SUPER_AC : SET_SUPER;
     gen_indirect(t);
     t->set = set;
-    return *ended = true;
+    t->flags = FLAGS_SAVED;
+    return true; /* without SMAP it goes on behind, where C comes back to */
 }
 
 bool gen_flow(struct translation *t, const struct insn *i, bool *ended)
@@ -688,7 +689,7 @@ bool gen_flow(struct translation *t, const struct insn *i, bool *ended)
     switch (i->op) {
     case OP_STAC:
     case OP_CLAC:
-        return gen_access_flag(t, i, ended);
+        return gen_access_flag(t, i);
     case OP_PUSH:
         return gen_push(t, i);
     case OP_PUSH_SREG:
