@@ -19,7 +19,7 @@
  * one by one; that they lie in two pages counts for more. */
 #define SEVERAL_PATIENCE 16u
 #define SEVERAL_CROSS    4u
-#define HOT_SEEN         3u /* times that a block is found running before its operands get slots */
+#define HOT_SEEN         2u /* times that a block is found running before its operands get slots */
 #define HOT_RECENT       16u /* each at most so many looks after the one before */
 #define HOT_SPREAD       12u /* blocks around it that do, too */
 

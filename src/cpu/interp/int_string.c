@@ -11,7 +11,7 @@
  */
 #include "cpu/interp/operands.h"
 
-#define MAX_ELEMENTS 4096u
+#define MAX_ELEMENTS 65536u
 
 /* TF traps behind every iteration, data breakpoints behind the one that hits. */
 static uint64_t iterations_at_once(const struct vcpu *c)
