@@ -299,7 +299,7 @@ void rtc_set(weir_dev *dev, int64_t seconds)
 {
     struct rtc *r = weir_dev_state(dev);
     int64_t now = now_ns(r);
-    r->base_s = seconds < YEAR_0_S         ? YEAR_0_S
+    r->base_s = seconds < YEAR_0_S        ? YEAR_0_S
                 : seconds >= YEAR_10000_S ? YEAR_10000_S - 1
                                           : seconds;
     r->base_ns = now;

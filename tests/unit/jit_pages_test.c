@@ -56,8 +56,8 @@ static void check(const char *accel, uint64_t budget)
     run(accel, budget, got);
     for (unsigned n = 1; n <= LOOPS; n++)
         sum += n & 127;
-    const uint64_t wanted[8] = {
-        LOOPS, LOOPS * 1000, LOOPS * 7, 20 * 8, LOOPS * 2, sum, 5000, LOOPS * 3};
+    const uint64_t wanted[8] = {LOOPS,     LOOPS * 1000, LOOPS * 7, 20 * 8,
+                                LOOPS * 2, sum,          5000,      LOOPS * 3};
     for (unsigned n = 0; n < COUNT; n++) {
         if (n < 8)
             assert_int_equal(got[n], wanted[n]);

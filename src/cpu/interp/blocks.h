@@ -35,7 +35,7 @@ struct block {
     uint32_t seen_at;
     uint64_t paged;     /* then: instructions whose operands touch ever other pages */
     uint64_t ungrouped; /* jit: instructions whose operands are to be checked alone */
-    void *native;   /* its translation (jit), NULL */
+    void *native;       /* its translation (jit), NULL */
     _Alignas(64) struct insn insns[]; /* count of them, and an end mark */
 };
 
