@@ -6,24 +6,20 @@
 #include "kernel.h"
 
 #define N(name) extern char native_##name[];
-N(CPUID)
-N(WRMSR)
-N(RDMSR)
-N(SetGDT)
-N(SetLDT)
-N(SetIDT) N(SetTR) N(GetGDT) N(GetLDT) N(GetIDT) N(GetTR) N(WriteGDTEntry) N(UpdateKernelStack3)
-    N(UpdateKernelStack13) N(SetCR0) N(SetCR2) N(SetCR3) N(SetCR4) N(GetCR0) N(GetCR2) N(GetCR3)
-        N(GetCR4) N(RDPMC) N(RDTSC) N(CLTS) N(WBINVD) N(INVD) N(Pause) N(EnableInterrupts)
-            N(DisableInterrupts) N(GetInterruptMask) N(SetInterruptMask) N(IRET) N(Halt)
-                N(InvalPage) N(FlushTLB) N(SetDR) N(GetDR) N(INL) N(INB) N(INW) N(INSL) N(INSB)
-                    N(INSW) N(OUTL) N(OUTB) N(OUTW) N(OUTSL) N(OUTSB) N(OUTSW) N(APICWrite)
-                        N(APICRead) N(IODelay) N(Nothing) N(SetPxE3) N(SetPxE13) N(SetPxELong3)
-                            N(SetPxELong13) N(SwapPxE) N(SwapPxELong) N(ClearPxELong) N(SetBit)
-                                N(ClearBit) N(SetIOPLMask) N(One)
+// clang-format off
+N(CPUID) N(WRMSR) N(RDMSR) N(SetGDT) N(SetLDT) N(SetIDT) N(SetTR) N(GetGDT) N(GetLDT) N(GetIDT)
+N(GetTR) N(WriteGDTEntry) N(UpdateKernelStack3) N(UpdateKernelStack13) N(SetCR0) N(SetCR2)
+N(SetCR3) N(SetCR4) N(GetCR0) N(GetCR2) N(GetCR3) N(GetCR4) N(RDPMC) N(RDTSC) N(CLTS) N(WBINVD)
+N(INVD) N(Pause) N(EnableInterrupts) N(DisableInterrupts) N(GetInterruptMask)
+N(SetInterruptMask) N(IRET) N(Halt) N(InvalPage) N(FlushTLB) N(SetDR) N(GetDR) N(INL) N(INB)
+N(INW) N(INSL) N(INSB) N(INSW) N(OUTL) N(OUTB) N(OUTW) N(OUTSL) N(OUTSB) N(OUTSW) N(APICWrite)
+N(APICRead) N(IODelay) N(Nothing) N(SetPxE3) N(SetPxE13) N(SetPxELong3) N(SetPxELong13)
+N(SwapPxE) N(SwapPxELong) N(ClearPxELong) N(SetBit) N(ClearBit) N(SetIOPLMask) N(One)
+// clang-format on
 #undef N
 
-                                    static u32 words[8]; /* what calls read and write */
-static struct table six;                                 /* operands of 6 bytes */
+                                        static u32 words[8]; /* what calls read and write */
+static struct table six;                                     /* operands of 6 bytes */
 static u32 mapped_cr3;
 
 /* ---- states before, digests after ---- */
