@@ -123,6 +123,8 @@ static uint64_t fill_tlb(struct jit_site *site)
         (site->write ? e->write : e->read) == page) {
         jit->filled_host = e->host + (linear & 0xfff);
         jit->filled_back = site->back;
+        jit->want = site->block->level; /* for the block goes on */
+        jit->x87_want = site->block->x87;
         return jit->filled;
     }
     if (site->leads || site->alone)
