@@ -79,9 +79,32 @@ static void behind_sti(void **state)
     weir_destroy(vm);
 }
 
+/* mov ecx, 1000; 1: stac; clac; inc ebx; dec ecx; jnz 1b; hlt: without CR4.SMAP C does the first
+ * two, and goes on behind each. */
+static void without_smap(void **state)
+{
+    static const uint8_t loop[] = {0xb9, 0xe8, 3,    0,    0,    0x0f, 0x01, 0xcb, 0x0f,
+                                   0x01, 0xca, 0xff, 0xc3, 0xff, 0xc9, 0x75, 0xf4, 0xf4};
+    struct weir_config config;
+    struct weir_exit exit;
+    weir *vm;
+    weir_config_init(&config, sizeof(config));
+    config.machine = "none";
+    config.cpu = "max";
+    config.ram_bytes = 1 << 20;
+    assert_int_equal(weir_create(&config, &vm), 0);
+    weir_mem_write(vm, START, loop, sizeof(loop));
+    weir_boot_flat(vm, 64, START, 0x8000, 0x10000);
+    assert_int_equal(weir_run(weir_get_vcpu(vm, 0), 100000, &exit), 0);
+    assert_int_equal(exit.reason, WEIR_EXIT_HALT);
+    assert_int_equal(exit.instructions, 2 + 5 * 1000);
+    weir_destroy(vm);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(to_any_address),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(without_smap),
+                                       cmocka_unit_test(to_any_address),
                                        cmocka_unit_test(behind_sti)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 ; SPDX-License-Identifier: MIT
 ; Code that calls other pages, returns to pages that have changed meanwhile, and reads structures
-; that lie across pages. 64-bit code at 1000h with all of the first 2 MiB mapped at its address;
+; that lie across pages; looks at fresh pages. 64-bit code at 1000h with all of the first 2 MiB mapped at its address;
 ; the pages from V on are mapped here. Results go to RESULTS, one quadword each.
 bits 64
 org 0x1000
@@ -133,6 +133,36 @@ start:
     mov rax, [abs 0x60004]
     mov [rbp + 16], rax
     add ebp, 24
+
+; first looks at pages, by code that uses the x87 and by code that does not, before and after an
+; exception is unmasked: then the last operand's address is kept
+    fninit
+    mov esi, 0x100000
+    mov ecx, 20
+.masked:
+    fld1
+    mov rax, [rsi]
+    add rsi, 4096
+    fstp st0
+    dec ecx
+    jnz .masked
+    mov word [rbp], 0x37e
+    fldcw [rbp]
+    mov ebx, 0x60000
+    mov ecx, 20
+.unmasked:
+    mov rax, [rsi]
+    add rsi, 4096
+    jmp .next
+.next:
+    fld qword [rbx]
+    fstp st0
+    add rbx, 8
+    dec ecx
+    jnz .unmasked
+    fnstenv [rbp + 64]
+    mov eax, [rbp + 64 + 20]
+    mov [rbp], rax
     hlt
 
 tables:                         ; at RBX

@@ -14,7 +14,7 @@
 #define START   0x1000u
 #define RESULTS 0x18000u
 #define LOOPS   300u
-#define COUNT   11u
+#define COUNT   12u
 
 static const char *image;
 
