@@ -107,6 +107,15 @@ static void several_failed(struct jit_site *site, bool crosses)
     jit_drop(b->jit, b);
 }
 
+/* Whether the instruction may fault, or be done, without touching its operand, whose page then must
+ * not look as if it had. */
+static bool may_not_touch(const struct jit_site *site, uint64_t linear)
+{
+    const struct insn *i = &site->block->block->insns[site->index];
+    unsigned alignment = i->op == OP_CMPXCHG16B ? 16 : insn_mem_alignment(i);
+    return i->evex & 7 || (alignment && (site->leads || linear & (alignment - 1)));
+}
+
 /* If all that a memory operand needs is an entry in the TLB: makes it and says where to go on. */
 static uint64_t fill_tlb(struct jit_site *site)
 {
@@ -117,8 +126,8 @@ static uint64_t fill_tlb(struct jit_site *site)
     const struct tlb_entry *e = &c->tlb[tlb_index(linear)];
     /* That this instruction does: it must not become dirty for what another one may write. */
     enum access access = site->write && !site->only_reads ? ACCESS_WRITE : ACCESS_READ;
-    bool masked = site->block->block->insns[site->index].evex & 7; /* may do without it */
-    if (!crosses && !masked && (!cpu_is_64bit(c) || is_canonical(linear)) &&
+    if (!crosses && !may_not_touch(site, linear) &&
+        (!cpu_is_64bit(c) || is_canonical(linear)) &&
         paging_translate(c, linear, access, c->cpl, &gpa) &&
         (site->write ? e->write : e->read) == page) {
         jit->filled_host = e->host + (linear & 0xfff);

@@ -9,15 +9,15 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 def userland():
-    """The guest's root directory is this machine's."""
+    """The guest's root directory is this machine's, but for /tmp."""
     script = os.path.join(FOLDER, 'userland.sh')
     kernel = os.path.join(guests('amd64'), 'amd64', 'vmlinuz')
     here = subprocess.run(['bash', script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, check=False)
     if here.returncode != 0:
         raise Failure(f'the script fails on this machine: {here.stderr.decode()[-400:]}')
-    there = subprocess.run([WEIR, 'run', '-kernel', kernel, '-m', '2048', '-timeout',
-                            str(int(600 * SLOW)), '-exec', f'bash {script}'],
+    there = subprocess.run([WEIR, 'run', '-kernel', kernel, '-m', '2048', '-share',
+                            f'{FOLDER},ro=on', '-timeout', str(int(600 * SLOW)), '-exec', f'bash {script}'],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, check=False)
     if there.returncode != 0:
