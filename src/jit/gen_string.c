@@ -2,7 +2,7 @@
 /*
  * gen_string.c - MOVS, STOS and LODS; the first two, alone or with REP, as the host's own
  * instruction on a piece that lies within one page on each side. Everything else (more than a
- * page, a direction backwards, the end of a segment) is the interpreter's.
+ * page, most that goes backwards, the end of a segment) is the interpreter's.
  */
 #include "jit/internal.h"
 
@@ -18,17 +18,17 @@ static bool plain(const struct insn *i)
     return (i->code_bits != 64 || i->addrsize == 8) && !(i->prefixes & PFX_REPNE);
 }
 
-/* What is the same at the start: direction; with REP, string_bytes = what is to do. Returns a jump
- * over all if there are none. */
-static uint8_t *begin_string(struct translation *t, const struct insn *i)
+static void test_direction(struct translation *t)
+{
+    flags_preserve(t);
+    as_op_imm(&t->as, OPC(0, 0xf7), 0, rm_near(&t->c->rflags_rest), FLAG_DF, 4);
+}
+
+/* With REP: string_bytes = what is to do. Returns a jump over all if there are none. */
+static uint8_t *begin_repeated(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
     unsigned shift = log2_of(i->opsize);
-    flags_preserve(t);
-    as_op_imm(a, OPC(0, 0xf7), 0, rm_near(&t->c->rflags_rest), FLAG_DF, 4);
-    gen_bail(t, CC_NE);
-    if (!(i->prefixes & PFX_REP))
-        return NULL;
     if (i->addrsize == 2)
         as_op(a, OPC(1, 0xb7), T2, rm_reg(H_RCX), 0);
     else
@@ -39,6 +39,14 @@ static uint8_t *begin_string(struct translation *t, const struct insn *i)
     as_store(a, rm_near(&t->jit->string_bytes), T2);
     as_op(a, OPC(0, 0x85), T2, rm_reg(T2), 0);
     return as_jcc(a, CC_E);
+}
+
+/* What is the same at the start: direction, and that. */
+static uint8_t *begin_string(struct translation *t, const struct insn *i)
+{
+    test_direction(t);
+    gen_bail(t, CC_NE);
+    return i->prefixes & PFX_REP ? begin_repeated(t, i) : NULL;
 }
 
 /* string_bytes from T1 in the segment must not pass its end, nor the offset wrap. */
@@ -55,16 +63,22 @@ static void check_end(struct translation *t, const struct insn *i, unsigned seg,
     }
 }
 
-/* T1 = host address of the first element at seg:reg; with REP all are in its page. */
+/* T1 = host address of the first element at seg:reg; with REP all are in its page. `back`: they go
+ * down from there. */
 static void gen_operand(struct translation *t, const struct insn *i, unsigned seg, unsigned reg,
-                        bool write)
+                        bool write, bool back)
 {
     struct as *a = &t->as;
     bool repeated = i->prefixes & PFX_REP;
+    unsigned wide = i->addrsize == 8 ? OP_W : 0;
     if (i->addrsize == 8)
         as_store(a, rm_reg(T1), reg);
     else
         as_op(a, i->addrsize == 2 ? OPC(1, 0xb7) : OPC(0, 0x8b), T1, rm_reg(reg), 0);
+    if (back) { /* the lowest one's */
+        as_op(a, OPC(0, 0x2b) | wide, T1, rm_near(&t->jit->string_bytes), 0);
+        as_op_imm(a, OPC(0, 0x83) | wide, 0, rm_reg(T1), i->opsize, 1);
+    }
     if (repeated && i->code_bits != 64)
         check_end(t, i, seg, write);
     gen_check(t, seg, i->opsize, write);
@@ -75,6 +89,10 @@ static void gen_operand(struct translation *t, const struct insn *i, unsigned se
     as_op(a, OPC(0, 0x03), T2, rm_near(&t->jit->string_bytes), 0);
     as_op_imm(a, OPC(0, 0x81), 7, rm_reg(T2), 4096, 4);
     gen_bail(t, CC_A);
+    if (back) {
+        as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(&t->jit->string_bytes), 0);
+        as_op_imm(a, OPC(0, 0x83) | OP_W, 5, rm_reg(T1), i->opsize, 1);
+    }
 }
 
 static void emit_string(struct translation *t, const struct insn *i, unsigned opcode)
@@ -114,22 +132,49 @@ static void advance(struct translation *t, const struct insn *i, unsigned reg,
     as_store_n(a, rm_reg(reg), T1, 2);
 }
 
-static bool gen_movs(struct translation *t, const struct insn *i)
+static void gen_copy(struct translation *t, const struct insn *i, bool back)
 {
     struct as *a = &t->as;
     struct jit *jit = t->jit;
-    uint8_t *none = begin_string(t, i);
-    gen_operand(t, i, i->seg, H_RSI, false);
+    gen_operand(t, i, i->seg, H_RSI, false, back);
     as_store(a, rm_near(&jit->tmp), T1);
-    gen_operand(t, i, SEG_ES, H_RDI, true);
+    gen_operand(t, i, SEG_ES, H_RDI, true, back);
     as_store(a, rm_near(&jit->tmp2), T1);
     as_store(a, rm_near(&jit->save[0]), H_RSI);
     as_store(a, rm_near(&jit->save[1]), H_RDI);
     as_load(a, H_RSI, rm_near(&jit->tmp));
     as_store(a, rm_reg(H_RDI), T1);
+    if (back)
+        as8(a, 0xfd); /* std */
     emit_string(t, i, 0xa4);
+    if (back)
+        as8(a, 0xfc); /* cld */
     advance(t, i, H_RSI, &jit->tmp, &jit->save[0]);
     advance(t, i, H_RDI, &jit->tmp2, &jit->save[1]);
+}
+
+/* Backwards, too, where it may be memmove's (i386). */
+static bool gen_movs(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    uint8_t *none, *back = NULL;
+    if (!(i->prefixes & PFX_REP) || i->addrsize == 2) {
+        none = begin_string(t, i);
+        gen_copy(t, i, false);
+    } else {
+        test_direction(t);
+        back = as_jcc(a, CC_NE);
+        none = begin_repeated(t, i);
+        gen_copy(t, i, false);
+    }
+    uint8_t *done = back ? as_jmp(a) : NULL;
+    if (back) {
+        as_patch(a, back, as_here(a));
+        uint8_t *none_back = begin_repeated(t, i);
+        gen_copy(t, i, true);
+        as_patch(a, none_back, as_here(a));
+        as_patch(a, done, as_here(a));
+    }
     if (none)
         as_patch(a, none, as_here(a));
     return true;
@@ -140,7 +185,7 @@ static bool gen_stos(struct translation *t, const struct insn *i)
     struct as *a = &t->as;
     struct jit *jit = t->jit;
     uint8_t *none = begin_string(t, i);
-    gen_operand(t, i, SEG_ES, H_RDI, true);
+    gen_operand(t, i, SEG_ES, H_RDI, true, false);
     as_store(a, rm_near(&jit->tmp2), T1);
     as_store(a, rm_near(&jit->save[1]), H_RDI);
     as_store(a, rm_reg(H_RDI), T1);
@@ -158,7 +203,7 @@ static bool gen_lods(struct translation *t, const struct insn *i)
     if (i->prefixes & PFX_REP)
         return false;
     begin_string(t, i);
-    gen_operand(t, i, i->seg, H_RSI, false);
+    gen_operand(t, i, i->seg, H_RSI, false, false);
     as_op(a, OPC(0, i->opsize == 1 ? 0x8a : 0x8b) | wide, H_RAX, rm_mem(T1, 0), 0);
     if (i->addrsize == 8)
         as_lea(a, H_RSI, rm_mem(H_RSI, i->opsize));
