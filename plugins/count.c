@@ -18,6 +18,10 @@ struct count {
 
 int weir_plugin_start(weir *vm, const char *options, void **state, const char **error)
 {
+    if (!options_known(options, "out")) {
+        *error = "unknown option; there is out=FILE";
+        return -1;
+    }
     struct count *c = calloc(1, sizeof(*c));
     if (!c || !(c->out = option_out(options, NULL))) {
         *error = "cannot write to out=";

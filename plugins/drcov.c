@@ -90,6 +90,10 @@ int weir_plugin_start(weir *vm, const char *options, void **state, const char **
 {
     struct weir_filter f = {.once = true};
     unsigned long long number;
+    if (!options_known(options, "out,module,cpl,cr3")) {
+        *error = "unknown option; there are out=, module=, cpl=, cr3=";
+        return -1;
+    }
     struct coverage *c = calloc(1, sizeof(*c));
     if (!c || !modules_given(c, options)) {
         *error = "module= must be NAME@FIRST-LAST";

@@ -22,6 +22,19 @@ static inline bool option_text(const char *options, const char *name, char *valu
     return false;
 }
 
+/* Whether all that is given is in `names`, "out,cr3". */
+static inline bool options_known(const char *options, const char *names)
+{
+    char ignored[2];
+    for (const char *p = options; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+        char name[32];
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(p, "=,"), p);
+        if (!option_text(names, name, ignored, sizeof(ignored)))
+            return false;
+    }
+    return true;
+}
+
 static inline bool option_number(const char *options, const char *name,
                                  unsigned long long *value)
 {

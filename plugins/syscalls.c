@@ -244,6 +244,10 @@ int weir_plugin_start(weir *vm, const char *options, void **state, const char **
     struct weir_filter f = {.by = WEIR_BY_CPL, .cpls = 8};
     unsigned long long number;
     char text[8];
+    if (!options_known(options, "out,exe,counts,cr3")) {
+        *error = "unknown option; there are out=, exe=, counts, cr3=";
+        return -1;
+    }
     struct tracer *t = calloc(1, sizeof(*t));
     if (!t || !(t->out = option_out(options, NULL))) {
         *error = "cannot write to out=";

@@ -6,7 +6,10 @@ import subprocess
 import tempfile
 from clitest import LIMIT, WEIR, check, main, run, same
 
+PLUGIN = os.path.join(os.path.dirname(WEIR), 'plugins', 'count.so')
 BAD = [
+    (f'-plugin {PLUGIN},file=x', 'count.so', 'out='),
+    ('-plugin /nonexistent/plugin.so', '/nonexistent/plugin.so'),
     ('-nografic', '-nografic', '-nographic'),
     ('-m 12Q', '12Q'),
     ('-m', 'argument'),
