@@ -28,7 +28,7 @@ GUEST_CODE(
     "mov al, 2\n out 0xa1, al\n mov al, 1\n out 0xa1, al\n"
     "mov al, 0\n out 0x21, al\n out 0xa1, al\n sti\n"
     "1: hlt\n mov eax, [0x2000]\n cmp eax, 5\n jb 1b\n cli\n hlt");
-GUEST_CODE(isr, "inc dword ptr [0x2000]\n mov al, 0x20\n out 0xa0, al\n out 0x20, al\n iret");
+GUEST_CODE(isr, "inc dword ptr [0x2000]\n mov al, 0x20\n out 0xa0, al\n out 0x20, al\n iretd");
 GUEST_CODE(spin, "sti\n1: inc eax\n cmp dword ptr [0x2000], 0\n jz 1b\n cli\n hlt");
 
 /* ---- a device ---- */
