@@ -11,6 +11,7 @@
 #include <sel4vm/guest_ram.h>
 #include <sel4vm/guest_vcpu_fault.h>
 #include <sel4vm/guest_vm.h>
+#include <sel4vm/weir.h>
 #include <simple/simple.h>
 #include <stdio.h>
 #include <string.h>
@@ -98,5 +99,6 @@ int main(void)
     vm_set_vmcs_field(vcpu, VMX_GUEST_RIP, 0x1000);
     vcpu_start(vcpu);
     vm_run(&vm);
+    weir_sel4vm_destroy(&vm); /* not libsel4vm's: there a machine ends with its process */
     return counter == 3 && !strcmp(screen, "tick 1\ntick 2\ntick 3\n") ? 0 : 1;
 }

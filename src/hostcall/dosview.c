@@ -44,6 +44,12 @@ struct views {
 
 /* ---- tables ---- */
 
+/* Files may be of any year: it wraps. */
+static int64_t nanoseconds(const struct timespec *t)
+{
+    return (int64_t)((uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec);
+}
+
 static uint32_t hash_of(const char *text)
 {
     uint32_t hash = 2166136261u;
@@ -283,7 +289,7 @@ static unsigned view_read(struct hostcall *h, struct view *v, int dir)
     free(names);
     for (uint32_t k = 0; k < v->count; k++)
         v->entry[k].gone = !v->entry[k].seen;
-    v->read_ns = now.tv_sec * 1000000000ll + now.tv_nsec;
+    v->read_ns = nanoseconds(&now);
     return ok ? 0 : WEIR_HC_ENOMEM;
 }
 
@@ -328,8 +334,9 @@ static struct view *view_find(struct hostcall *h, const struct share *share,
 
 static bool is_fresh(const struct view *v, const struct stat *st)
 {
-    int64_t changed = st->st_mtim.tv_sec * 1000000000ll + st->st_mtim.tv_nsec;
-    return v->read_ns && changed == v->changed_ns && v->read_ns - changed > SETTLED_NS;
+    int64_t changed = nanoseconds(&st->st_mtim);
+    int64_t settled = (int64_t)((uint64_t)v->read_ns - (uint64_t)changed);
+    return v->read_ns && changed == v->changed_ns && settled > SETTLED_NS;
 }
 
 /* The view of the directory `dir`, perhaps an old one. NULL: no memory. */
@@ -373,7 +380,7 @@ static unsigned view_refresh(struct hostcall *h, struct view *v, int dir, const 
 {
     if (is_fresh(v, st))
         return 0;
-    v->changed_ns = st->st_mtim.tv_sec * 1000000000ll + st->st_mtim.tv_nsec;
+    v->changed_ns = nanoseconds(&st->st_mtim);
     return view_read(h, v, dir);
 }
 
