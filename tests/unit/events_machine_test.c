@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* events_machine_test.c - what happens to a whole machine: resets from inside and outside, power-off. */
+/* events_machine_test.c - what happens to a machine as a whole: resets, power-off. */
 #include <weir/introspect.h>
 #include <weir/machine.h>
 #include <weir/memory.h>
@@ -77,7 +77,7 @@ static void from_inside(void **state)
     weir_destroy(vm);
 }
 
-/* The base of the power management's ports is 600h, they are on (PCI 0:1.3, 40h and 80h); SLP_EN with
+/* Ports of the power management are at 600h and on (PCI 0:1.3, 40h and 80h); SLP_EN with
  * the type of S5 goes to PM1a_CNT: 2000h to port 604h. */
 static void power_off(void **state)
 {
