@@ -311,10 +311,23 @@ static void test_code_pages(void **state)
     assert_non_null(tlb_write_hit(c, 0x20010, 4));
 }
 
+/* What stands for "none" in an entry matches no access and no code that the entry is asked for. */
+static void test_empty_tags(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < TLB_ENTRIES; n++) {
+        uint64_t none = tlb_empty(n);
+        assert_int_not_equal(tlb_index(none), n);
+        assert_int_not_equal(tlb_index(none), (n + 1) % TLB_ENTRIES);
+        assert_int_not_equal(none >> TLB_CODE_BITS & (TLB_ENTRIES - 1), n);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(test_empty_tags),
         T(test_4level_rights),
         T(test_no_execute),
         T(test_smep_smap),
