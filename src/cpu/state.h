@@ -61,7 +61,8 @@ static inline uint64_t tlb_code_tag(uint64_t linear, uint64_t gpa)
     return linear >> 12 << TLB_CODE_BITS | gpa >> 12;
 }
 /* Tag of entry n if it has none: a page that belongs to neither it nor the next entry, whatever
- * the address, and as a code tag not to it either. Zero, so that fresh memory is empty, but for two entries. */
+ * the address, and as a code tag not to it either. Zero, so that fresh memory is empty, but for
+ * two entries. */
 static inline uint64_t tlb_empty(unsigned n)
 {
     return n == 0 || n == TLB_ENTRIES - 1 ? 0x20002000 : 0;
