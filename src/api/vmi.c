@@ -14,15 +14,34 @@
 
 /* ---- one entry ---- */
 
-/* "body of WRMSR" and the like: what a branch leads to. */
-static void put_target(const struct vmi_source *s, const uint8_t *image, uint32_t at,
-                       unsigned length, struct weir_text *out)
+/* Where a CALL, a JMP or a short Jcc leads; 0: it is none. */
+static uint32_t branch_target(const uint8_t *image, uint32_t at, unsigned length)
 {
-    bool relative;
-    unsigned field = vmi_patch_field(image + at, length, &relative);
-    if (!field || !relative)
+    if (length == 5 && (image[at] == 0xe8 || image[at] == 0xe9))
+        return at + 5 + (uint32_t)load_le(image + at + 1, 4);
+    if (length == 2 && (image[at] & 0xf0) == 0x70)
+        return at + 2 + (uint32_t)(int8_t)image[at + 1];
+    return 0;
+}
+
+/* What is shown. */
+struct view {
+    const struct vmi_source *s;
+    const uint8_t *image;
+    uint32_t base;
+    const char *name;      /* the entry's */
+    uint32_t first, end;   /* where its code is */
+    uint32_t body, behind; /* and what it leads to, if that is elsewhere */
+};
+
+/* "exit_WRMSR" and the like: what a branch leads to. */
+static void put_target(const struct view *v, uint32_t at, unsigned length,
+                       struct weir_text *out)
+{
+    const struct vmi_source *s = v->s;
+    uint32_t target = branch_target(v->image, at, length);
+    if (!target)
         return;
-    uint32_t target = at + field + 4 + (uint32_t)load_le(image + at + field, 4);
     int row = vmi_row_at(s, target);
     for (const struct vmi_exit *e = s->exits; e->offset; e++) {
         if (target == e->offset && e->row < VMI_ROWS) {
@@ -32,6 +51,10 @@ static void put_target(const struct vmi_source *s, const uint8_t *image, uint32_
     }
     if (row >= 0)
         weir_textf(out, "   ; VMI_%s+0x%x", vmi_calls[row].name, target - s->rows[row].first);
+    else if (target == v->body)
+        weir_textf(out, "   ; body_%s", v->name);
+    else if (target > v->body && target < v->behind)
+        weir_textf(out, "   ; body_%s+0x%x", v->name, target - v->body);
     else if (target < VMI_CODE_BYTES)
         weir_textf(out, "   ; ROM+0x%x", target);
 }
@@ -40,6 +63,14 @@ static bool is_patchup(const struct vmi_source *s, uint32_t at)
 {
     for (const uint16_t *p = s->patchups; *p; p++)
         if (*p == at)
+            return true;
+    return false;
+}
+
+static bool has_patchup(const struct vmi_source *s, uint32_t first, uint32_t end)
+{
+    for (const uint16_t *p = s->patchups; *p; p++)
+        if (*p >= first && *p < end)
             return true;
     return false;
 }
@@ -83,9 +114,11 @@ static void put_line(struct line *l, struct weir_text *out)
     weir_textf(out, "%.*s\n", (int)l->length, l->chars);
 }
 
-static void put_code(const struct vmi_source *s, const uint8_t *image, uint32_t base,
-                     uint32_t first, uint32_t end, struct weir_text *out)
+static void put_code(const struct view *v, uint32_t first, uint32_t end, struct weir_text *out)
 {
+    const struct vmi_source *s = v->s;
+    const uint8_t *image = v->image;
+    uint32_t base = v->base;
     for (uint32_t at = first; at < end;) {
         char text[128], hex[48];
         int length =
@@ -99,23 +132,13 @@ static void put_code(const struct vmi_source *s, const uint8_t *image, uint32_t 
         struct line l = {.text = {add_to_line}};
         weir_textf(&l.text, "  %04x %c %-24s %-32s", at, is_patchup(s, at) ? 'P' : ' ', hex,
                    text);
-        put_target(s, image, at, (unsigned)length, &l.text);
+        put_target(v, at, (unsigned)length, &l.text);
         put_counter(s, image, at, base, (unsigned)length, &l.text);
         if (exit_at(s, at))
             weir_textf(&l.text, "   ; private exit: the host's %s", exit_at(s, at));
         put_line(&l, out);
         at += (uint32_t)length;
     }
-}
-
-/* Where a CALL or a short Jcc leads; 0: it is neither. */
-static uint32_t inner_target(const uint8_t *image, uint32_t at, int length)
-{
-    if (length == 5 && image[at] == 0xe8)
-        return at + 5 + (uint32_t)load_le(image + at + 1, 4);
-    if (length == 2 && (image[at] & 0xf0) == 0x70)
-        return at + 2 + (uint32_t)(int8_t)image[at + 1];
-    return 0;
 }
 
 /* Where code ends that begins here: at a RET that nothing before it leads behind. */
@@ -126,7 +149,8 @@ static uint32_t body_end(const uint8_t *image, uint32_t at)
         char text[128];
         int length =
             weir_disassemble(image + at, VMI_CODE_BYTES - at, 32, at, true, text, sizeof(text));
-        uint32_t target = inner_target(image, at, length);
+        bool is_jump = length == 5 && image[at] == 0xe9;
+        uint32_t target = is_jump ? 0 : branch_target(image, at, (unsigned)length);
         if (target < VMI_CODE_BYTES && target > furthest)
             furthest = target;
         bool is_return = length == 1 && image[at] == 0xc3;
@@ -137,21 +161,29 @@ static uint32_t body_end(const uint8_t *image, uint32_t at)
     return at;
 }
 
-/* What an entry calls or jumps to. */
-static void put_body(const struct vmi_source *s, const uint8_t *image, uint32_t base,
-                     uint32_t first, uint32_t end, struct weir_text *out)
+/* What an entry calls or jumps to; 0: nothing. */
+static uint32_t find_body(const struct view *v)
 {
     bool relative;
-    for (const uint16_t *p = s->patchups; *p; p++) {
-        if (*p < first || *p >= end)
-            continue;
-        unsigned field = vmi_patch_field(image + *p, end - *p, &relative);
-        if (!field || !relative)
-            continue;
-        uint32_t target = *p + field + 4u + (uint32_t)load_le(image + *p + field, 4);
-        weir_textf(out, "what it leads to, at ROM+0x%x:\n", target);
-        put_code(s, image, base, target, body_end(image, target), out);
+    for (const uint16_t *p = v->s->patchups; *p; p++)
+        if (*p >= v->first && *p < v->end &&
+            vmi_patch_field(v->image + *p, v->end - *p, &relative) && relative)
+            return branch_target(v->image, *p, 5);
+    return 0;
+}
+
+/* `body`: what the entry leads to, 0: nothing. */
+static void put_entry(struct view *v, uint32_t body, struct weir_text *out)
+{
+    v->body = body;
+    v->behind = body ? body_end(v->image, body) : 0;
+    put_code(v, v->first, v->end, out);
+    if (v->body) {
+        weir_textf(out, "what it leads to, at ROM+0x%x:\n", v->body);
+        put_code(v, v->body, v->behind, out);
     }
+    if (has_patchup(v->s, v->first, v->end))
+        weir_textf(out, "P: patch-up, Init adapts its last four bytes to where the ROM is\n");
 }
 
 static const char *host_text(const char *host)
@@ -202,12 +234,10 @@ static int disassemble_own(const struct weir_vmi_config *config, const uint8_t *
                    ? "out: EAX 0\nhost: makes the counters' addresses right"
                    : "in: EAX address of the slots\nout: EAX 0, or -1: not there\n"
                      "host: makes calls and counters in the slots right");
-    if (image[at] == 0xe9) {
-        put_code(s, image, config->base, at, at + 5, out);
-        at += 5 + (uint32_t)load_le(image + at + 1, 4);
-        weir_textf(out, "what it leads to, at ROM+0x%x:\n", at);
-    }
-    put_code(s, image, config->base, at, body_end(image, at), out);
+    bool jumps = image[at] == 0xe9;
+    struct view v = {.s = s, .image = image, .base = config->base, .name = name, .first = at};
+    v.end = jumps ? at + 5 : body_end(image, at);
+    put_entry(&v, jumps ? branch_target(image, at, 5) : 0, out);
     return 0;
 }
 
@@ -234,9 +264,13 @@ int weir_vmi_disassemble(const struct weir_vmi_config *config, const char *name,
     weir_textf(out, "kind: %s: %s\n", c->kind[which], weir_vmi_kind(c->kind[which]));
     weir_textf(out, "in: %s\nout: %s\nclobbers: %s\n", c->in, c->out, c->clobbers);
     weir_textf(out, "host: %s\n\n", host ? host_text(c->host) : "nothing");
-    put_code(s, image, config->base, first, end, out);
-    put_body(s, image, config->base, first, end, out);
-    weir_textf(out, "P: patch-up, Init adapts its last four bytes to where the ROM is\n");
+    struct view v = {.s = s,
+                     .image = image,
+                     .base = config->base,
+                     .name = c->name,
+                     .first = first,
+                     .end = end};
+    put_entry(&v, find_body(&v), out);
     return 0;
 }
 

@@ -53,16 +53,18 @@ static const char *text_at(const struct rom *r, uint32_t at, char text[TEXT_MAX]
 
 /* ---- headers ---- */
 
+/* False, with one error: no VMI ROM at all. */
 static bool check_header(struct rom *r, size_t bytes)
 {
     if (bytes < VMI_AT_QUERY + 8) {
-        weir_textf(r->out, "error: %zu bytes: shorter than a VMI header\n", bytes);
-        r->errors++;
+        error(r, "no VMI ROM: %zu bytes are less than a VMI header has", bytes);
         return false;
     }
     r->bytes = r->image[2] * 512u;
-    if (load_le(r->image, 2) != 0xaa55)
+    if (load_le(r->image, 2) != 0xaa55) {
         error(r, "no option ROM: it does not begin with 55 AA");
+        return false;
+    }
     if (r->bytes < VMI_AT_QUERY + 8 || r->bytes > bytes) {
         error(r, "its length, %u bytes, does not fit the file's %zu", r->bytes, bytes);
         return false;

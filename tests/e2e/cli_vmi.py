@@ -99,6 +99,12 @@ def tools():
     check(status == 1 and 'no such call' in err, err)
     status, _, err = run('vmi', 'check', '/nonexistent')
     check(status == 1 and 'No such file' in err, err)
+    for path, why in (('/etc/passwd', 'no option ROM'), ('/dev/null', 'less than a VMI header'),
+                      ('/', 'Is a directory'), ('/dev/zero', 'no option ROM')):
+        status, out, err = run('vmi', 'check', path)
+        check((status, out) == (1, '') and why in err and err.count('\n') == 1, out + err)
+    status, out, _ = run('vmi', 'disas', 'SetInterruptMask')
+    check('; VMI_SetInterruptMask+0x7' in out and 'patch-up' not in out, out)
 
 
 def documentation():

@@ -36,6 +36,21 @@ static void put_text(struct weir_text *text, const char *chars, size_t length)
     fwrite(chars, 1, length, stdout);
 }
 
+/* Text that is kept; what is too long is cut. */
+struct report {
+    struct weir_text text;
+    size_t length;
+    char chars[16384];
+};
+static void put_report(struct weir_text *text, const char *chars, size_t length)
+{
+    struct report *r = (struct report *)text;
+    size_t room = sizeof(r->chars) - 1 - r->length;
+    length = length < room ? length : room;
+    memcpy(r->chars + r->length, chars, length);
+    r->length += length;
+}
+
 /* ---- list ---- */
 
 static void list_markdown(const struct weir_vmi_call *c, unsigned api)
@@ -87,20 +102,38 @@ static int dump(const struct vmi_command *v)
     return good ? 0 : fail(v->words[1], strerror(errno));
 }
 
+/* All of it, up to IMAGE_MAX bytes; false: errno. */
+static bool read_image(const char *name, uint8_t *image, size_t *bytes)
+{
+    FILE *file = fopen(name, "rb");
+    if (!file)
+        return false;
+    *bytes = fread(image, 1, IMAGE_MAX, file);
+    int failed = ferror(file) ? errno : 0;
+    fclose(file);
+    errno = failed;
+    return !failed;
+}
+
+/* What is no VMI ROM at all gets one line; what is one gets its findings and a verdict. */
 static int check(const struct vmi_command *v)
 {
-    struct weir_text out = {put_text};
+    struct report report = {.text = {put_report}};
     uint8_t *image = malloc(IMAGE_MAX);
-    FILE *file = fopen(v->words[1], "rb");
-    if (!image || !file) {
+    size_t bytes;
+    if (!image || !read_image(v->words[1], image, &bytes)) {
         free(image);
         return fail(v->words[1], strerror(errno));
     }
-    size_t bytes = fread(image, 1, IMAGE_MAX, file);
-    fclose(file);
-    int errors = weir_vmi_check(image, bytes, &out);
+    int errors = weir_vmi_check(image, bytes, &report.text);
     free(image);
-    printf("%s: %s\n", v->words[1], errors ? "not a good VMI ROM" : "good");
+    static const char error[] = "error: ";
+    const char *line = strchr(report.chars, '\n');
+    if (errors == 1 && line && !line[1] && !strncmp(report.chars, error, strlen(error))) {
+        report.chars[report.length - 1] = 0;
+        return fail(v->words[1], report.chars + strlen(error));
+    }
+    printf("%s%s: %s\n", report.chars, v->words[1], errors ? "not a good VMI ROM" : "good");
     return errors != 0;
 }
 
