@@ -182,6 +182,14 @@ void test_bad(const char *which)
 
 /* ---- the state behind INIT ---- */
 
+struct __attribute__((packed)) ap_state {
+    u32 cr0, cr2, cr3, cr4;
+    u64 efer;
+    u32 eip, eflags, eax, ebx, ecx, edx, esp, ebp, esi, edi;
+    u16 cs, ss, ds, es, fs, gs, ldtr, gdtr_limit;
+    u32 gdtr_base, idtr_base;
+    u16 idtr_limit, pad;
+};
 static u8 __attribute__((aligned(16))) ap_stack[4096];
 
 static void ap_main(void)
@@ -196,34 +204,61 @@ static void ap_main(void)
     finish(failures != 0);
 }
 
-void test_ap(void)
+static void set_state(const struct ap_state *state, u32 id)
 {
-    struct __attribute__((packed)) {
-        u32 cr0, cr2, cr3, cr4;
-        u64 efer;
-        u32 eip, eflags, eax, ebx, ecx, edx, esp, ebp, esi, edi;
-        u16 cs, ss, ds, es, fs, gs, ldtr, gdtr_limit;
-        u32 gdtr_base, idtr_base;
-        u16 idtr_limit, pad;
-    } state = {.cr0 = 0x80010011,
-               .cr3 = (u32)page_dir2,
-               .cr4 = 0x90,
-               .eip = (u32)ap_main,
-               .esp = (u32)(ap_stack + sizeof(ap_stack) - 16),
-               .cs = KERNEL_CS,
-               .ss = KERNEL_DS,
-               .ds = KERNEL_DS,
-               .es = KERNEL_DS,
-               .gdtr_limit = sizeof(gdt) - 1,
-               .gdtr_base = (u32)gdt,
-               .idtr_base = (u32)idt,
-               .idtr_limit = sizeof(idt) - 1};
+    struct regs in = {(u32)state, 0, id, 0, 0, 0, 0, 2, 0}, out;
+    if (!call(rom_entry(rom_api == 3 ? 62 : 75), &in, &out, 0))
+        fail("SetInitialAPState", "fault", fault.vector, id);
+}
+
+enum { INIT_IPI = 0x4500, STARTUP_IPI = 0x4600, ICR_BUSY = 0x1000 };
+static void send(u32 id, u32 message)
+{
+    *(volatile u32 *)(APIC_VA + 0x310) = id << 24;
+    *(volatile u32 *)(APIC_VA + 0x300) = message;
+    if (*(volatile u32 *)(APIC_VA + 0x300) & ICR_BUSY)
+        fail("ICR", "busy", message, id);
+}
+
+/* As a kernel starts its second processor, which this machine does not have. */
+static void start_others(const struct ap_state *state)
+{
+    static const u32 ids[] = {1, 2, 0x7f, 0xfe};
+    for (unsigned k = 0; k < COUNT(ids); k++) {
+        send(ids[k], INIT_IPI);
+        set_state(state, ids[k]);
+        send(ids[k], STARTUP_IPI | 8);
+        send(ids[k], STARTUP_IPI | 8);
+    }
+    set_state(state, 0xffffffff);
+}
+
+/* By the local APIC's own INIT, or by Reboot. */
+void test_ap(const char *how)
+{
+    struct ap_state state = {.cr0 = 0x80010011,
+                             .cr3 = (u32)page_dir2,
+                             .cr4 = 0x90,
+                             .eip = (u32)ap_main,
+                             .esp = (u32)(ap_stack + sizeof(ap_stack) - 16),
+                             .cs = KERNEL_CS,
+                             .ss = KERNEL_DS,
+                             .ds = KERNEL_DS,
+                             .es = KERNEL_DS,
+                             .gdtr_limit = sizeof(gdt) - 1,
+                             .gdtr_base = (u32)gdt,
+                             .idtr_base = (u32)idt,
+                             .idtr_limit = sizeof(idt) - 1};
     if (!rom || rom_init((u32)rom) != 0) {
         fail("ROM", "not found", 0, 1);
         return;
     }
-    struct regs in = {(u32)&state, 0, 0, 0, 0, 0, 0, 2, 0}, out;
-    if (!call(rom_entry(rom_api == 3 ? 62 : 75), &in, &out, 0))
-        fail("SetInitialAPState", "fault", fault.vector, 0);
+    start_others(&state);
+    if (equal(how, "bad"))
+        state.cr0 = 0x10011; /* no PG */
+    set_state(&state, 0);
+    print("others did not start\n");
+    if (equal(how, "ipi"))
+        send(0, INIT_IPI);
     end(36, 43, 0);
 }

@@ -181,7 +181,7 @@ static inline void pv_restore(u32 f)
 void test_calls(void);
 void test_bad(const char *which);
 void test_tasks(const char *mode, u32 rounds, bool by_timer);
-void test_ap(void);
+void test_ap(const char *how);
 void bench(void);
 
 #endif

@@ -38,7 +38,7 @@ int main(void)
     else if (equal(test, "switches"))
         test_tasks(argument, number(count), false);
     else if (equal(test, "ap"))
-        test_ap();
+        test_ap(argument);
     else if (equal(test, "bench"))
         bench();
     else if (equal(test, "find"))

@@ -2,7 +2,8 @@
 /*
  * ap.c - SetInitialAPState: the state in which a processor continues instead of its reset vector.
  * There is one processor; it uses the state that is set for its own APIC id when it comes out of
- * INIT (as the boot processor it never waits for a start-up message). Other ids are nobody's.
+ * INIT (as the boot processor it never waits for a start-up message). Other ids are nobody's: the
+ * state is not kept, and start-up messages to them reach nobody.
  */
 #include "cpu/control.h"
 #include "cpu/seg.h"

@@ -4,12 +4,14 @@
  *
  *   guest_test KERNEL ENGINE
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <weir/machine.h>
@@ -63,7 +65,7 @@ static weir *machine(const struct setup *s)
     return vm;
 }
 
-static void start(struct run *r, const struct setup *s)
+static void prepare(struct run *r, const struct setup *s)
 {
     weir_char *chr;
     memset(r, 0, sizeof(*r));
@@ -74,6 +76,11 @@ static void start(struct run *r, const struct setup *s)
         weir_device_add(r->vm, "isa-debug-exit", NULL, "iobase=0xf4,iosize=1", NULL), 0);
     assert_int_equal(weir_kernel_set(r->vm, kernel, NULL, s->command), 0);
     weir_set_reset_exits(r->vm, true);
+}
+
+static void start(struct run *r, const struct setup *s)
+{
+    prepare(r, s);
     r->error = weir_run(weir_get_vcpu(r->vm, 0), 0, &r->exit);
 }
 
@@ -230,10 +237,41 @@ static void test_ends(void **state)
         start(&run, &(struct setup){.api = apis[k], .command = "bad reboot"});
         assert_int_equal(run.exit.reason, WEIR_EXIT_RESET);
         end(&run);
-        must_be_good(&run, &(struct setup){.api = apis[k], .command = "ap"});
+    }
+}
+
+/* SetInitialAPState: for the only processor, and for others, which INIT and STARTUP do not wake. */
+static void test_ap(void **state)
+{
+    static const unsigned apis[] = {3, 13};
+    static const char *const ways[] = {"ap reboot", "ap ipi"};
+    for (unsigned k = 0; k < 4; k++) {
+        must_be_good(&run, &(struct setup){.api = apis[k / 2], .command = ways[k % 2]});
+        assert_non_null(strstr(run.output, "others did not start"));
         assert_non_null(strstr(run.output, "started again by INIT"));
         end(&run);
     }
+}
+
+/* Not in a state that is none: the processor waits for ever after INIT. */
+static void *stop_later(void *vm)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    weir_pause(vm);
+    return NULL;
+}
+
+static void test_ap_bad(void **state)
+{
+    pthread_t stopper;
+    prepare(&run, &(struct setup){.api = 3, .command = "ap bad"});
+    assert_int_equal(pthread_create(&stopper, NULL, stop_later, run.vm), 0);
+    run.error = weir_run(weir_get_vcpu(run.vm, 0), 0, &run.exit);
+    pthread_join(stopper, NULL);
+    assert_int_equal(run.error, 0);
+    assert_int_equal(run.exit.reason, WEIR_EXIT_PAUSED);
+    assert_string_equal(strstr(run.output, "others"), "others did not start\nend\n");
+    end(&run);
 }
 
 /* ---- a kernel at work ---- */
@@ -332,6 +370,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_calls_3),      cmocka_unit_test(test_calls_13),
         cmocka_unit_test(test_counters),     cmocka_unit_test(test_bad),
         cmocka_unit_test(test_fault_in_rom), cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_ap),           cmocka_unit_test(test_ap_bad),
         cmocka_unit_test(test_tasks),        cmocka_unit_test(test_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

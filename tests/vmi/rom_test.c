@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <weir/machine.h>
@@ -499,6 +500,27 @@ static void test_cycle_counters(void **state)
     weir_destroy(vm);
 }
 
+static uint32_t wallclock_jumped(weir *vm)
+{
+    struct vmi_args a = {0};
+    assert_int_equal(vmi_wallclock_updated(vm->vmi, &vm->cpu, &a), STOP_NEXT);
+    return a.eax;
+}
+
+/* While the machine stands still its real counter does too, the time of day does not. */
+static void test_wallclock_updated(void **state)
+{
+    weir *vm = small_machine("interp", 3, WEIR_VMI_FAULTS_STOP);
+    vmi_time_start(vm->vmi);
+    assert_int_equal(wallclock_jumped(vm), 0);
+    weir_pause(vm);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    weir_resume(vm);
+    assert_int_equal(wallclock_jumped(vm), 1);
+    assert_int_equal(wallclock_jumped(vm), 0);
+    weir_destroy(vm);
+}
+
 /* ---- states of processors ---- */
 
 static void test_ap_states(void **state)
@@ -573,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_activity_unknown),
         cmocka_unit_test(test_alarms),
         cmocka_unit_test(test_cycle_counters),
+        cmocka_unit_test(test_wallclock_updated),
         cmocka_unit_test(test_ap_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
