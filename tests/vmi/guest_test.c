@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <weir/device.h>
 #include <weir/machine.h>
 #include <weir/vmi.h>
 
@@ -319,6 +320,30 @@ static void test_tasks(void **state)
 
 /* ---- the machine's side ---- */
 
+/* A device with a ROM of its own in the ROM space. */
+static _Alignas(4096) uint8_t card_rom[4096];
+static int card_init(weir_dev *dev, void *state)
+{
+    return weir_map_host_memory(dev, 0xd2000, card_rom, sizeof(card_rom), true, 0, "card-rom")
+               ? 0
+               : weir_dev_fail(dev, WEIR_ENOMEM, "no memory");
+}
+static const struct weir_dev_class card = {.name = "card",
+                                           .help = "a card with a ROM",
+                                           .bus = "isa",
+                                           .init = card_init,
+                                           .user_creatable = true};
+
+static void test_other_roms(void **state)
+{
+    weir *vm = machine(&(struct setup){.api = 3});
+    assert_int_equal(weir_device_class_add(vm, &card), 0);
+    assert_int_equal(weir_device_add(vm, "card", NULL, NULL, NULL), 0);
+    assert_int_equal(weir_start(vm), -WEIR_EEXIST);
+    assert_non_null(strstr(weir_last_error(vm), "card-rom is at 0xd2000-0xd2fff"));
+    weir_destroy(vm);
+}
+
 static void expect_failure(const struct weir_config *config, const struct weir_vmi_config *vmi,
                            int error, const char *text)
 {
@@ -372,6 +397,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_fault_in_rom), cmocka_unit_test(test_ends),
         cmocka_unit_test(test_ap),           cmocka_unit_test(test_ap_bad),
         cmocka_unit_test(test_tasks),        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_other_roms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
