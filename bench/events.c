@@ -11,41 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "speed.h"
 #include <weir/introspect.h>
-#include <weir/machine.h>
 #include <weir/memory.h>
 
 #define BATCHES 7
-
-static const char *accel = "jit";
-
-static double now_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts); /* others may use the host too */
-    return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
-
-static void print_message(void *ctx, enum weir_log_item item, const char *text, size_t length)
-{
-    fwrite(text, 1, length, stderr);
-}
-
-static weir *create(const char *machine, uint64_t ram_bytes)
-{
-    struct weir_config config;
-    weir *vm;
-    weir_config_init(&config, sizeof(config));
-    config.machine = machine;
-    config.accel = accel;
-    config.ram_bytes = ram_bytes;
-    config.log = print_message;
-    if (weir_create(&config, &vm) < 0)
-        exit(1);
-    return vm;
-}
 
 // clang-format off
 /* EBP times: loads, stores and arithmetic over 64 KiB; then HLT. 32-bit code at 1000h. */
@@ -79,12 +50,12 @@ static double run_code(weir *vm, const uint8_t *code, size_t bytes, uint32_t tim
     weir_mem_write(vm, 0x1000, code, bytes);
     weir_boot_flat(vm, 32, 0x1000, 0x8000, 0);
     weir_reg_set_u64(weir_get_vcpu(vm, 0), WEIR_RBP, times);
-    double start = now_s();
+    double start = speed_now_s();
     if (weir_run(weir_get_vcpu(vm, 0), 0, &e) < 0 || e.reason != WEIR_EXIT_HALT) {
         fprintf(stderr, "the loop ended: exit %d, %s\n", e.reason, weir_last_error(vm));
         exit(1);
     }
-    return now_s() - start;
+    return speed_now_s() - start;
 }
 
 static int compare(const void *a, const void *b)
@@ -127,7 +98,7 @@ static void row(const char *name, double value, const char *unit, const char *go
 
 static void pages_never_hit(void)
 {
-    weir *vm = create("none", 64 << 20);
+    weir *vm = speed_machine("none", 64 << 20);
     uint64_t handle[1000];
     double plain = 1e9, armed = 1e9;
     for (unsigned round = 0; round < 3; round++) {
@@ -149,7 +120,7 @@ static void pages_never_hit(void)
 
 static void page_hit(void)
 {
-    weir *vm = create("none", 64 << 20);
+    weir *vm = speed_machine("none", 64 << 20);
     struct weir_filter f = {.first = 0x200000, .last = 0x200fff, .physical = true};
     uint64_t handle;
     weir_on_memory(vm, &f, see_memory, NULL, &handle);
@@ -169,30 +140,6 @@ static void page_hit(void)
 
 /* ---- a Linux guest ---- */
 
-struct watch {
-    weir *vm;
-    char line[4096];
-    size_t length;
-    bool reached;
-};
-
-static void console(void *ctx, const uint8_t *data, size_t length)
-{
-    struct watch *w = ctx;
-    for (size_t i = 0; i < length && !w->reached; i++) {
-        if (w->length + 1 < sizeof(w->line))
-            w->line[w->length++] = (char)data[i];
-        if (data[i] != '\n')
-            continue;
-        w->line[w->length] = 0;
-        w->length = 0;
-        if (strstr(w->line, "init reached")) {
-            w->reached = true;
-            weir_quit(w->vm);
-        }
-    }
-}
-
 static void arm(weir *vm, const char *what)
 {
     struct weir_filter once = {.once = true}, user = {.by = WEIR_BY_CPL, .cpls = 8};
@@ -208,23 +155,9 @@ static void arm(weir *vm, const char *what)
 
 static double boot(const char *kernel, const char *initrd, const char *what)
 {
-    double start = now_s();
-    struct watch w = {.vm = create("pc", 512 << 20)};
-    weir_char *chr;
-    struct weir_exit e;
-    if (weir_char_new(w.vm, "console", console, &w, &chr) < 0 ||
-        weir_serial_set(w.vm, 0, chr) < 0 ||
-        weir_kernel_set(w.vm, kernel, initrd, "console=ttyS0") < 0) {
-        fprintf(stderr, "%s\n", weir_last_error(w.vm));
-        exit(1);
-    }
-    arm(w.vm, what);
-    if (weir_run(weir_get_vcpu(w.vm, 0), 0, &e) < 0 || !w.reached) {
-        fprintf(stderr, "init was not reached: exit %d, %s\n", e.reason, weir_last_error(w.vm));
-        exit(1);
-    }
-    weir_destroy(w.vm);
-    return now_s() - start;
+    double seconds;
+    weir_destroy(speed_boot(kernel, initrd, arm, what, &seconds, NULL));
+    return seconds;
 }
 
 static int boots(const char *kernel, const char *initrd)
@@ -245,14 +178,11 @@ static int boots(const char *kernel, const char *initrd)
 
 int main(int argc, char **argv)
 {
-    if (argc > 2 && !strcmp(argv[1], "-a")) {
-        accel = argv[2];
-        argv += 2;
-        argc -= 2;
-    }
+    speed_accel = "jit";
+    speed_options(&argc, &argv);
     if (argc == 4 && !strcmp(argv[1], "boot"))
         return boots(argv[2], argv[3]);
-    printf("Events (%s)\n", accel);
+    printf("Events (%s)\n", speed_accel);
     pages_never_hit();
     page_hit();
     return 0;

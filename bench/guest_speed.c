@@ -5,44 +5,13 @@
  *   guest_speed [-a ACCEL] loop integer|memory
  *       one line: millions of guest instructions per second
  *   guest_speed [-a ACCEL] boot VMLINUZ INITRD
- *       boots to "init reached"; prints seconds, instructions, and memory of the process besides
+ *       boots to "init reached"; prints seconds of CPU, instructions, and memory of the process besides
  *       guest RAM in KiB
  */
+#include "speed.h"
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <weir/machine.h>
 #include <weir/memory.h>
-
-static double now_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
-
-static void print_message(void *ctx, enum weir_log_item item, const char *text, size_t length)
-{
-    (void)ctx;
-    (void)item;
-    fwrite(text, 1, length, stderr);
-}
-
-static const char *accel; /* NULL: the library's default */
-
-static weir *create(const char *machine, uint64_t ram_bytes)
-{
-    struct weir_config config;
-    weir_config_init(&config, sizeof(config));
-    config.machine = machine;
-    if (accel)
-        config.accel = accel;
-    config.ram_bytes = ram_bytes;
-    config.log = print_message;
-    weir *vm = NULL;
-    weir_create(&config, &vm);
-    return vm;
-}
 
 // clang-format off
 /* A hash step: 10 ALU instructions of different kinds and a taken branch. */
@@ -78,9 +47,7 @@ static const uint8_t memory_loop[] = {
 static int run_loop(const char *name)
 {
     bool integer = !strcmp(name, "integer");
-    weir *vm = create("none", 4 << 20);
-    if (!vm)
-        return 1;
+    weir *vm = speed_machine("none", 4 << 20);
     if (integer)
         weir_mem_write(vm, 0x1000, integer_loop, sizeof(integer_loop));
     else
@@ -90,42 +57,18 @@ static int run_loop(const char *name)
     double best = 0;
     struct weir_exit exit;
     for (int i = 0; i < 5; i++) {
-        double start = now_s();
+        double start = speed_now_s();
         if (weir_run(weir_get_vcpu(vm, 0), 100000000, &exit) < 0 ||
             exit.reason != WEIR_EXIT_BUDGET) {
             fprintf(stderr, "the loop ended: exit %d, %s\n", exit.reason, weir_last_error(vm));
             return 1;
         }
-        double mips = (double)exit.instructions / (now_s() - start) / 1e6;
+        double mips = (double)exit.instructions / (speed_now_s() - start) / 1e6;
         best = mips > best ? mips : best;
     }
     printf("%.1f\n", best);
     weir_destroy(vm);
     return 0;
-}
-
-struct watch {
-    weir *vm;
-    char tail[4096];
-    size_t length;
-    bool reached;
-};
-
-static void console(void *ctx, const uint8_t *data, size_t length)
-{
-    struct watch *w = ctx;
-    for (size_t i = 0; i < length && !w->reached; i++) {
-        if (w->length + 1 < sizeof(w->tail))
-            w->tail[w->length++] = (char)data[i];
-        if (data[i] != '\n')
-            continue;
-        w->tail[w->length] = 0;
-        w->length = 0;
-        if (strstr(w->tail, "init reached")) {
-            w->reached = true;
-            weir_quit(w->vm);
-        }
-    }
 }
 
 /* Anonymous and file-backed memory: guest RAM is shared memory and not in either. */
@@ -145,37 +88,17 @@ static long own_memory_kib(void)
 
 static int run_boot(const char *kernel, const char *initrd)
 {
-    double start = now_s();
-    struct watch watch = {0};
-    watch.vm = create("pc", 512 << 20);
-    weir_char *chr;
-    if (!watch.vm)
-        return 1;
-    if (weir_char_new(watch.vm, "console", console, &watch, &chr) < 0 ||
-        weir_serial_set(watch.vm, 0, chr) < 0 ||
-        weir_kernel_set(watch.vm, kernel, initrd, "console=ttyS0") < 0) {
-        fprintf(stderr, "%s\n", weir_last_error(watch.vm));
-        return 1;
-    }
-    struct weir_exit exit;
-    if (weir_run(weir_get_vcpu(watch.vm, 0), 0, &exit) < 0 || !watch.reached) {
-        fprintf(stderr, "init was not reached: exit %d, %s\n", exit.reason,
-                weir_last_error(watch.vm));
-        return 1;
-    }
-    printf("%.3f %llu %ld\n", now_s() - start, (unsigned long long)exit.instructions,
-           own_memory_kib());
-    weir_destroy(watch.vm);
+    double seconds;
+    uint64_t instructions;
+    weir *vm = speed_boot(kernel, initrd, NULL, NULL, &seconds, &instructions);
+    printf("%.3f %llu %ld\n", seconds, (unsigned long long)instructions, own_memory_kib());
+    weir_destroy(vm);
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc > 2 && !strcmp(argv[1], "-a")) {
-        accel = argv[2];
-        argv += 2;
-        argc -= 2;
-    }
+    speed_options(&argc, &argv);
     if (argc == 3 && !strcmp(argv[1], "loop"))
         return run_loop(argv[2]);
     if (argc == 4 && !strcmp(argv[1], "boot"))

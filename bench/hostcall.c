@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * speed.c - what a host call costs: the null service, one that is refused, and 64 KiB read from a
+ * hostcall.c - what a host call costs: the null service, one that is refused, and 64 KiB read from a
  * file of a share that the host has in memory, into one region and into 16 scattered pages. One
  * line each: "NAME VALUE UNIT". usage: hostcall_speed [jit|interp]
  */
+#include "speed.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <weir/hostservice.h>
-#include <weir/machine.h>
 #include <weir/memory.h>
 
 #define CODE  0x1000u
@@ -21,13 +20,6 @@
 #define TURNS 0x7000u
 
 static weir *vm;
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* mov ecx, TURNS; again: ud1 eax, [BLOCK]; dec ecx; jnz again; hlt. Seconds for one turn. */
 static double run(const void *block, uint32_t length, uint32_t turns)
@@ -40,10 +32,10 @@ static double run(const void *block, uint32_t length, uint32_t turns)
     weir_mem_write(vm, BLOCK, block, length);
     if (weir_boot_flat(vm, 32, CODE, 0x7000, 0) < 0)
         exit(1);
-    double from = seconds();
+    double from = speed_now_s();
     if (weir_run(weir_get_vcpu(vm, 0), 0, &e) < 0 || e.reason != WEIR_EXIT_HALT)
         exit(1);
-    return (seconds() - from) / turns;
+    return (speed_now_s() - from) / turns;
 }
 
 static struct weir_hc_header header(uint16_t service, uint32_t length)
@@ -89,19 +81,15 @@ static void read_file(const char *name, uint32_t pieces)
 
 int main(int argc, char **argv)
 {
-    struct weir_config config;
     char dir[] = "/tmp/weir-speed-XXXXXX", path[64], options[96];
-    weir_config_init(&config, sizeof(config));
-    config.machine = "none";
-    config.ram_bytes = 16 << 20;
-    config.accel = argc > 1 ? argv[1] : "jit";
+    speed_accel = argc > 1 ? argv[1] : "jit";
+    vm = speed_machine("none", 16 << 20);
     if (!mkdtemp(dir))
         return 1;
     snprintf(path, sizeof(path), "%s/data", dir);
     snprintf(options, sizeof(options), "share=s,path=%s", dir);
     int fd = open(path, O_WRONLY | O_CREAT, 0600);
-    if (fd < 0 || ftruncate(fd, 65536) < 0 || weir_create(&config, &vm) < 0 ||
-        weir_hostcall_enable(vm, options) < 0)
+    if (fd < 0 || ftruncate(fd, 65536) < 0 || weir_hostcall_enable(vm, options) < 0)
         return 1;
     char *bytes = calloc(1, 65536);
     if (write(fd, bytes, 65536) != 65536)

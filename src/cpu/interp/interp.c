@@ -150,6 +150,21 @@ static inline struct block *next_block(struct vcpu *c, struct block *b, uint64_t
     return next;
 }
 
+/* Blocks are logged, or somebody watches this one. True: it is not to be executed (any more). Out of
+ * line: it would keep run_block from being inlined. */
+static __attribute__((noinline, cold)) bool noticed(struct vcpu *c, struct block *b,
+                                                    uint64_t linear, enum weir_stop *stop)
+{
+    if (b->watched & WATCHED_CODE) {
+        *stop = step_alone(c);
+        return true;
+    }
+    if (b->watched && !events_block(c, b, linear, stop))
+        return true;
+    trace(c, b, linear);
+    return false;
+}
+
 /* Runs `b` (NULL: c->fault says why there is none); the limit is not reached yet. STOP_NEXT: to
  * its end, and nothing asks for attention. */
 static inline enum weir_stop run_block(struct vcpu *c, struct block *b, uint64_t linear)
@@ -162,11 +177,8 @@ static inline enum weir_stop run_block(struct vcpu *c, struct block *b, uint64_t
     }
     if (UNLIKELY((c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU)) | b->watched)) {
         enum weir_stop early;
-        if (b->watched & WATCHED_CODE)
-            return step_alone(c);
-        if (b->watched && !events_block(c, b, linear, &early))
+        if (noticed(c, b, linear, &early))
             return early;
-        trace(c, b, linear);
     }
     c->blocks->running = b;
     c->rip += b->insns[0].length;
