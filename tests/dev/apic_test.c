@@ -34,14 +34,8 @@ enum {
 
 static int setup(void **state)
 {
-    struct harness *h = harness_new();
-    apic_put(h, SVR, 0x1ff);
-    *state = h;
-    return 0;
-}
-static int teardown(void **state)
-{
-    harness_free(*state);
+    harness_setup(state);
+    apic_put(*state, SVR, 0x1ff);
     return 0;
 }
 
@@ -463,7 +457,7 @@ static void test_timer_extint(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, harness_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_reset_state),
         TEST(test_priority),

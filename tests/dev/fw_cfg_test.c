@@ -18,12 +18,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    bench_free(*state);
-    return 0;
-}
-
 static uint32_t dma(struct weir *vm, uint32_t control, uint32_t length, uint64_t address)
 {
     poke(vm, REQUEST, __builtin_bswap32(control), 4);
@@ -175,12 +169,12 @@ static void test_reset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_directory, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_dma, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_hostile_dma, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_identity, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_directory, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_limits, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_dma, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_hostile_dma, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_reset, setup, bench_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,6 +106,16 @@ void harness_free(struct harness *h)
     rig_free(h->rig);
     free(h);
 }
+int harness_setup(void **state)
+{
+    *state = harness_new();
+    return 0;
+}
+int harness_teardown(void **state)
+{
+    harness_free(*state);
+    return 0;
+}
 
 uint32_t read32(struct harness *h, uint64_t gpa)
 {

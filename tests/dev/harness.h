@@ -21,6 +21,9 @@ struct harness {
 /* Everything named in the struct, and port 92h. The RTC starts at `base` seconds. */
 struct harness *harness_new(void);
 void harness_free(struct harness *h);
+/* The same as a test's set-up and tear-down; its state is the harness. */
+int harness_setup(void **state);
+int harness_teardown(void **state);
 
 static inline uint8_t in8(struct harness *h, unsigned port)
 {

@@ -7,17 +7,6 @@
 
 #include "harness.h"
 
-static int setup(void **state)
-{
-    *state = harness_new();
-    return 0;
-}
-static int teardown(void **state)
-{
-    harness_free(*state);
-    return 0;
-}
-
 static uint64_t get(struct harness *h, unsigned reg)
 {
     return bus_read(&h->rig->vm->mem, HPET_BASE + reg, 8);
@@ -133,7 +122,7 @@ static void test_legacy(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_counter), TEST(test_one_shot_level), TEST(test_periodic_edge),
         TEST(test_32_bit),  TEST(test_legacy),

@@ -26,29 +26,13 @@ static int setup(void **state)
     *state = b;
     return 0;
 }
-static int teardown(void **state)
-{
-    struct bench *b = *state;
-    rig_free(b->rig);
-    free(b);
-    return 0;
-}
-
-static uint8_t in(struct bench *b, unsigned port)
-{
-    return inb(b->rig, port);
-}
-static void out(struct bench *b, unsigned port, unsigned v)
-{
-    outb(b->rig, port, v);
-}
 /* Waits for a byte; -1 if none comes. Bytes of the mouse have bit 8 set. */
 static int byte(struct bench *b)
 {
     for (unsigned i = 0; i < 200; i++) {
-        uint8_t status = in(b, 0x64);
+        uint8_t status = inb(b->rig, 0x64);
         if (status & 1)
-            return in(b, 0x60) | (status & 0x20 ? 0x100 : 0);
+            return inb(b->rig, 0x60) | (status & 0x20 ? 0x100 : 0);
         rig_run(b->rig, MS / 10);
     }
     return -1;
@@ -66,13 +50,13 @@ static void expect(struct bench *b, const char *hex)
 }
 static void ccb(struct bench *b, unsigned v)
 {
-    out(b, 0x64, 0x60);
-    out(b, 0x60, v);
+    outb(b->rig, 0x64, 0x60);
+    outb(b->rig, 0x60, v);
 }
 static void mouse(struct bench *b, unsigned v)
 {
-    out(b, 0x64, 0xd4);
-    out(b, 0x60, v);
+    outb(b->rig, 0x64, 0xd4);
+    outb(b->rig, 0x60, v);
 }
 static void key(struct bench *b, const char *name, bool down)
 {
@@ -84,29 +68,29 @@ static void key(struct bench *b, const char *name, bool down)
 static void test_controller(void **state)
 {
     struct bench *b = *state;
-    assert_int_equal(in(b, 0x64) & 0x21, 0);
-    out(b, 0x64, 0xaa);
+    assert_int_equal(inb(b->rig, 0x64) & 0x21, 0);
+    outb(b->rig, 0x64, 0xaa);
     expect(b, "55");
-    out(b, 0x64, 0xab);
+    outb(b->rig, 0x64, 0xab);
     expect(b, "0");
-    out(b, 0x64, 0xa9);
+    outb(b->rig, 0x64, 0xa9);
     expect(b, "0");
     ccb(b, 0x65);
-    out(b, 0x64, 0x20);
+    outb(b->rig, 0x64, 0x20);
     expect(b, "65");
-    out(b, 0x64, 0xa8);
-    out(b, 0x64, 0xad);
-    out(b, 0x64, 0x20);
+    outb(b->rig, 0x64, 0xa8);
+    outb(b->rig, 0x64, 0xad);
+    outb(b->rig, 0x64, 0x20);
     expect(b, "55");
-    out(b, 0x64, 0x6a); /* RAM */
-    out(b, 0x60, 0x99);
-    out(b, 0x64, 0x2a);
+    outb(b->rig, 0x64, 0x6a); /* RAM */
+    outb(b->rig, 0x60, 0x99);
+    outb(b->rig, 0x64, 0x2a);
     expect(b, "99");
-    out(b, 0x64, 0xd2);
-    out(b, 0x60, 0x77);
+    outb(b->rig, 0x64, 0xd2);
+    outb(b->rig, 0x60, 0x77);
     expect(b, "77");
-    out(b, 0x64, 0xd3);
-    out(b, 0x60, 0x78);
+    outb(b->rig, 0x64, 0xd3);
+    outb(b->rig, 0x60, 0x78);
     expect(b, "178");
 }
 
@@ -115,22 +99,22 @@ static void test_a20_and_reset(void **state)
     struct bench *b = *state;
     struct weir *vm = b->rig->vm;
     assert_true(vm->a20_enabled);
-    out(b, 0x64, 0xd1);
-    out(b, 0x60, 0xdd);
+    outb(b->rig, 0x64, 0xd1);
+    outb(b->rig, 0x60, 0xdd);
     assert_false(vm->a20_enabled);
-    out(b, 0x64, 0xd0);
+    outb(b->rig, 0x64, 0xd0);
     assert_int_equal(byte(b) & 3, 1);
-    out(b, 0x64, 0xdf);
+    outb(b->rig, 0x64, 0xdf);
     assert_true(vm->a20_enabled);
-    out(b, 0x64, 0xd0);
+    outb(b->rig, 0x64, 0xd0);
     assert_int_equal(byte(b) & 3, 3);
     assert_int_equal(b->rig->resets, 0);
-    out(b, 0x64, 0xff); /* pulses nothing */
+    outb(b->rig, 0x64, 0xff); /* pulses nothing */
     assert_int_equal(b->rig->resets, 0);
-    out(b, 0x64, 0xfe);
+    outb(b->rig, 0x64, 0xfe);
     assert_int_equal(b->rig->resets, 1);
-    out(b, 0x64, 0xd1);
-    out(b, 0x60, 0xde);
+    outb(b->rig, 0x64, 0xd1);
+    outb(b->rig, 0x60, 0xde);
     assert_int_equal(b->rig->resets, 2);
 }
 
@@ -169,50 +153,50 @@ static void test_keys_sets(void **state)
     expect(b, "e0 5a e0 f0 5a");
     key(b, "pause", true);
     expect(b, "e1 14 77 e1 f0 14 f0 77");
-    out(b, 0x60, 0xf0);
+    outb(b->rig, 0x60, 0xf0);
     expect(b, "fa");
-    out(b, 0x60, 0x00);
+    outb(b->rig, 0x60, 0x00);
     expect(b, "fa 2");
-    out(b, 0x60, 0xf0);
-    out(b, 0x60, 0x01);
+    outb(b->rig, 0x60, 0xf0);
+    outb(b->rig, 0x60, 0x01);
     expect(b, "fa fa");
     key(b, "a", true);
     key(b, "a", false);
     expect(b, "1e 9e");
-    out(b, 0x60, 0xf0);
-    out(b, 0x60, 0x03);
+    outb(b->rig, 0x60, 0xf0);
+    outb(b->rig, 0x60, 0x03);
     expect(b, "fa fa");
     key(b, "ctrl", true);
     key(b, "ctrl", false);
     expect(b, "11 f0 11");
-    out(b, 0x60, 0xf0);
-    out(b, 0x60, 0x07);
+    outb(b->rig, 0x60, 0xf0);
+    outb(b->rig, 0x60, 0x07);
     expect(b, "fa fe");
 }
 
 static void test_keyboard_commands(void **state)
 {
     struct bench *b = *state;
-    out(b, 0x60, 0xf2);
+    outb(b->rig, 0x60, 0xf2);
     expect(b, "fa ab 41"); /* 83h, translated */
-    out(b, 0x60, 0xee);
+    outb(b->rig, 0x60, 0xee);
     expect(b, "ee");
-    out(b, 0x60, 0xed);
+    outb(b->rig, 0x60, 0xed);
     expect(b, "fa");
-    out(b, 0x60, 0x07);
+    outb(b->rig, 0x60, 0x07);
     expect(b, "fa");
-    out(b, 0x60, 0xf3);
-    out(b, 0x60, 0x20);
+    outb(b->rig, 0x60, 0xf3);
+    outb(b->rig, 0x60, 0x20);
     expect(b, "fa fa");
-    out(b, 0x60, 0xfe);
+    outb(b->rig, 0x60, 0xfe);
     expect(b, "fa");
-    out(b, 0x60, 0x12); /* no such command */
+    outb(b->rig, 0x60, 0x12); /* no such command */
     expect(b, "fe");
-    out(b, 0x60, 0xf5);
+    outb(b->rig, 0x60, 0xf5);
     expect(b, "fa");
     key(b, "x", true); /* not scanning */
     expect(b, "");
-    out(b, 0x60, 0xff);
+    outb(b->rig, 0x60, 0xff);
     expect(b, "fa aa");
     key(b, "x", true);
     expect(b, "2d");
@@ -223,21 +207,21 @@ static void test_same_byte_twice(void **state)
     struct bench *b = *state;
     key(b, "a", true);
     key(b, "a", false);
-    assert_int_equal(in(b, 0x60), 0x1e);
-    assert_int_equal(in(b, 0x60), 0x1e); /* for the next handler in the chain */
-    assert_int_equal(in(b, 0x64) & 1, 0);
+    assert_int_equal(inb(b->rig, 0x60), 0x1e);
+    assert_int_equal(inb(b->rig, 0x60), 0x1e); /* for the next handler in the chain */
+    assert_int_equal(inb(b->rig, 0x64) & 1, 0);
     rig_run(b->rig, MS);
     assert_int_equal(b->rig->edges[1], 2);
-    assert_int_equal(in(b, 0x60), 0x9e);
+    assert_int_equal(inb(b->rig, 0x60), 0x9e);
 }
 
 static void test_disabled_keyboard_keeps_keys(void **state)
 {
     struct bench *b = *state;
-    out(b, 0x64, 0xad);
+    outb(b->rig, 0x64, 0xad);
     key(b, "a", true);
     expect(b, "");
-    out(b, 0x64, 0xae);
+    outb(b->rig, 0x64, 0xae);
     expect(b, "1e");
 }
 
@@ -390,7 +374,7 @@ static void test_translation_agrees(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_controller),
         TEST(test_a20_and_reset),

@@ -43,6 +43,11 @@ void bench_free(struct weir *vm)
     log_fini(&vm->log);
     free(vm);
 }
+int bench_teardown(void **state)
+{
+    bench_free(*state);
+    return 0;
+}
 
 weir_dev *bench_add(struct weir *vm, const struct weir_dev_class *cls, const char *props)
 {

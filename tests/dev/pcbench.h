@@ -14,6 +14,7 @@
 
 struct weir *bench_new(uint64_t ram_bytes);
 void bench_free(struct weir *vm);
+int bench_teardown(void **state); /* the state is the machine */
 weir_dev *bench_add(struct weir *vm, const struct weir_dev_class *cls, const char *props);
 
 static inline uint64_t in(struct weir *vm, unsigned port, unsigned size)

@@ -7,17 +7,6 @@
 
 #include "harness.h"
 
-static int setup(void **state)
-{
-    *state = harness_new();
-    return 0;
-}
-static int teardown(void **state)
-{
-    harness_free(*state);
-    return 0;
-}
-
 static void irq(struct harness *h, unsigned n, int level)
 {
     pic_input(h->pic, n, level);
@@ -231,7 +220,7 @@ static void test_init_clears(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_vectors_and_eoi),
         TEST(test_priority),

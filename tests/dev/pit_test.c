@@ -10,17 +10,6 @@
 
 #define PIT_HZ 1193182ull
 
-static int setup(void **state)
-{
-    *state = harness_new();
-    return 0;
-}
-static int teardown(void **state)
-{
-    harness_free(*state);
-    return 0;
-}
-
 /* Goes to the middle of input clock tick n. */
 static void go_to(struct harness *h, uint64_t tick)
 {
@@ -305,7 +294,7 @@ static void test_irq_disable(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_mode0),
         TEST(test_mode0_gate),

@@ -107,6 +107,13 @@ void rig_free(struct rig *rig)
     free(vm);
     free(rig);
 }
+int rig_teardown(void **state)
+{
+    struct rig **b = *state;
+    rig_free(*b);
+    free(b);
+    return 0;
+}
 
 int rig_try_add(struct rig *rig, const struct weir_dev_class *cls, const char *props)
 {

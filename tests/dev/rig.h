@@ -27,6 +27,8 @@ struct rig {
 /* Fails the test on a host error. The rig is what machine_* hooks of its VM report to. */
 struct rig *rig_new(void);
 void rig_free(struct rig *rig);
+/* Tear-down of a test whose state is a heap block that begins with its struct rig *. */
+int rig_teardown(void **state);
 weir_dev *rig_add(struct rig *rig, const struct weir_dev_class *cls, const char *props);
 int rig_try_add(struct rig *rig, const struct weir_dev_class *cls, const char *props);
 /* i440FX and PIIX3. */

@@ -9,17 +9,6 @@
 
 #define SECOND 1000000000ull
 
-static int setup(void **state)
-{
-    *state = harness_new();
-    return 0;
-}
-static int teardown(void **state)
-{
-    harness_free(*state);
-    return 0;
-}
-
 static uint8_t get(struct harness *h, unsigned reg)
 {
     out8(h, 0x70, reg);
@@ -240,7 +229,7 @@ static void test_base_offset(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_defaults),
         TEST(test_counts),

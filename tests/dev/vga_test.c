@@ -41,12 +41,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    bench_free(*state);
-    return 0;
-}
-
 static void reg(struct weir *vm, unsigned port, unsigned index, unsigned value)
 {
     out(vm, port, value << 8 | index, 2);
@@ -596,17 +590,17 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_planar, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_mode_12h, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_mode_13h, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cga, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_text, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_text_picture, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_second_font, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_retrace, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_vbe, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_random, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_planar, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_mode_12h, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_mode_13h, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_cga, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_text, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_text_picture, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_second_font, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_registers, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_retrace, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_vbe, setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_random, setup, bench_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

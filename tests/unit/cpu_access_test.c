@@ -1,28 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory accesses: segment checks (fast path against the rules), pages, devices,
  * read-modify-write, alignment, data breakpoints, ports. */
-#include "bare_vcpu.h"
-
-static struct bare *b;
-
-static int setup(void **state)
-{
-    (void)state;
-    b = bare_new("max");
-    return 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    bare_free(b);
-    return 0;
-}
-
-static void expect(unsigned vector, uint32_t error)
-{
-    assert_int_equal(b->cpu.fault.vector, vector);
-    assert_int_equal(b->cpu.fault.error, error);
-}
+#include "bare_fixture.h"
 
 static uint32_t next_random(uint32_t *seed)
 {

@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Control registers, MSRs, RESET# and INIT#, the register dump. */
-#include "bare_vcpu.h"
+#include "bare_fixture.h"
 
 #include "cpu/dump.h"
 
 #include <stdio.h>
-
-static struct bare *b;
-
-static int setup(void **state)
-{
-    (void)state;
-    b = bare_new("max");
-    return 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    bare_free(b);
-    return 0;
-}
 
 struct text {
     struct weir_text text;

@@ -1,21 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Delivery of exceptions and interrupts in every mode, IRET back, double and triple faults. */
-#include "bare_vcpu.h"
-
-static struct bare *b;
-
-static int setup(void **state)
-{
-    (void)state;
-    b = bare_new("max");
-    return 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    bare_free(b);
-    return 0;
-}
+#include "bare_fixture.h"
 
 #define INT_GATE   0x8e
 #define TRAP_GATE  0x8f
@@ -34,10 +19,6 @@ static enum weir_stop int_n(unsigned vector)
     return software_interrupt(&b->cpu, &i, vector, FAULT_SOFTWARE_INT);
 }
 
-static uint64_t stack32(unsigned n)
-{
-    return bare_get(b, (uint32_t)b->cpu.gpr[RSP] + 4 * n, 4);
-}
 static uint64_t stack64(unsigned n)
 {
     return bare_get(b, b->cpu.gpr[RSP] + 8 * n, 8);

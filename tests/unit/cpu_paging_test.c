@@ -1,22 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Paging: translation in every mode, fault codes, accessed and dirty bits, what flushes keep.
  */
-#include "bare_vcpu.h"
-
-static struct bare *b;
-
-static int setup(void **state)
-{
-    (void)state;
-    b = bare_new("max");
-    return 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    bare_free(b);
-    return 0;
-}
+#include "bare_fixture.h"
 
 #define NX BIT64(63)
 

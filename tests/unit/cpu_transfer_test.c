@@ -1,31 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Segment loads, far transfers, call gates, task switches. */
-#include "bare_vcpu.h"
+#include "bare_fixture.h"
 
-static struct bare *b;
-
-static int setup(void **state)
-{
-    (void)state;
-    b = bare_new("max");
-    return 0;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    bare_free(b);
-    return 0;
-}
-
-static void expect(unsigned vector, uint32_t error)
-{
-    assert_int_equal(b->cpu.fault.vector, vector);
-    assert_int_equal(b->cpu.fault.error, error);
-}
-static uint64_t stack32(unsigned n)
-{
-    return bare_get(b, (uint32_t)b->cpu.gpr[RSP] + 4 * n, 4);
-}
 static void push32(uint32_t v)
 {
     b->cpu.gpr[RSP] -= 4;
