@@ -4,22 +4,13 @@
  * calls a device by port and by memory; at every call the whole context is compared, flags and all;
  * and each register is set in the middle of the loop, which must change it and nothing else.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
+#include "flat_vm.h"
 #include <weir/context.h>
-#include <weir/device.h>
-#include <weir/machine.h>
-#include <weir/memory.h>
 
-#define CODE  0x1000u
-#define PORT  0x5000u
-#define MMIO  0xe0000000u
 #define CALLS 600u
 #define PARTS                                                                                  \
     (WEIR_CONTEXT_GENERAL | WEIR_CONTEXT_SEGMENTS | WEIR_CONTEXT_CONTROL |                     \
@@ -51,7 +42,7 @@ struct recorder {
 };
 static struct recorder *recorder; /* one machine runs at a time */
 
-static void called(void)
+static uint64_t called(uint64_t offset, uint64_t value)
 {
     struct recorder *r = recorder;
     if (r->seen && r->calls < CALLS) {
@@ -60,57 +51,13 @@ static void called(void)
     }
     if (r->strike && r->calls == r->strike_at)
         r->strike(r->cpu);
-    r->calls++;
+    return offset * 77 + ++r->calls;
 }
-static uint64_t device_read(void *state, uint64_t offset, unsigned size)
-{
-    (void)state, (void)size;
-    called();
-    return offset * 77 + recorder->calls;
-}
-static void device_write(void *state, uint64_t offset, uint64_t value, unsigned size)
-{
-    (void)state, (void)offset, (void)value, (void)size;
-    called();
-}
-static const struct weir_io_ops device_ops = {device_read, device_write, 1, 8, true};
-static int device_init(weir_dev *dev, void *state)
-{
-    (void)state;
-    return weir_map_ports(dev, PORT, 8, &device_ops, 0, "probe") &&
-                   weir_map_memory(dev, MMIO, 4096, &device_ops, 0, "probe")
-               ? 0
-               : -WEIR_ENOMEM;
-}
-static void device_reset(void *state)
-{
-    (void)state;
-}
-static const struct weir_field no_fields[] = {WEIR_FIELD_END};
-static const struct weir_dev_class device_class = {.name = "probe",
-                                                   .help = "calls the test",
-                                                   .bus = "system",
-                                                   .state_bytes = 8,
-                                                   .version = 1,
-                                                   .init = device_init,
-                                                   .reset = device_reset,
-                                                   .fields = no_fields,
-                                                   .user_creatable = true};
 
 static weir *vm_new(const char *engine, unsigned loops, struct recorder *r)
 {
-    struct weir_config config;
-    weir *vm;
-    weir_config_init(&config, sizeof(config));
-    config.machine = "none";
-    config.accel = engine;
-    config.cpu = "max";
-    config.ram_bytes = 16 << 20;
-    assert_int_equal(weir_create(&config, &vm), 0);
-    assert_int_equal(weir_device_class_add(vm, &device_class), 0);
-    assert_int_equal(weir_device_add(vm, "probe", NULL, NULL, NULL), 0);
-    assert_int_equal(weir_boot_flat(vm, 64, CODE, 0x8000, 0x100000), 0);
-    weir_mem_write(vm, CODE, code_mixed, (size_t)(code_mixed_end - code_mixed));
+    weir *vm = flat_vm(engine, 64, code_mixed, (size_t)(code_mixed_end - code_mixed));
+    probed = called;
     recorder = r;
     r->cpu = weir_get_vcpu(vm, 0);
     weir_reg_set_u64(r->cpu, WEIR_RBX, loops);

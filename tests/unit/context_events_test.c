@@ -4,19 +4,13 @@
  * state at each event of each kind, and what a handler sets is what the guest goes on with. The
  * guest is a hot loop, so the translator is at work.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 
+#include "flat_vm.h"
 #include <weir/context.h>
 #include <weir/introspect.h>
-#include <weir/machine.h>
-#include <weir/memory.h>
 
-#define CODE  0x1000u
 #define DATA  0x9000u
 #define SEEN  400u
 #define LOOPS 100u
@@ -104,16 +98,7 @@ static int arm(weir *vm, unsigned kind, struct seen *s)
 
 static weir *vm_new(const char *engine)
 {
-    struct weir_config config;
-    weir *vm;
-    weir_config_init(&config, sizeof(config));
-    config.machine = "none";
-    config.accel = engine;
-    config.cpu = "max";
-    config.ram_bytes = 16 << 20;
-    assert_int_equal(weir_create(&config, &vm), 0);
-    assert_int_equal(weir_boot_flat(vm, 64, CODE, 0x8000, 0x100000), 0);
-    weir_mem_write(vm, CODE, code_events, (size_t)(code_events_end - code_events));
+    weir *vm = flat_vm(engine, 64, code_events, (size_t)(code_events_end - code_events));
     weir_vcpu *cpu = weir_get_vcpu(vm, 0);
     weir_reg_set_u64(cpu, WEIR_RSI, LOOPS);
     weir_reg_set_u64(cpu, WEIR_SYSENTER_CS, 0x77);

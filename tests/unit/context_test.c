@@ -4,26 +4,15 @@
  * next instruction, while the VM is stopped and inside a callback of a hot loop; what no CPU can be
  * is refused. Argument: the engine.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include <pthread.h>
 
+#include "flat_vm.h"
 #include <weir/context.h>
-#include <weir/device.h>
-#include <weir/machine.h>
-#include <weir/memory.h>
 
-#define CODE   0x1000u
-#define STACK  0x8000u
-#define DATA   0x9000u
-#define TABLES 0x100000u
-#define PORT   0x5000u
-#define MMIO   0xe0000000u
+#define DATA 0x9000u
 
 static const char *engine = "interp";
 
@@ -35,56 +24,17 @@ struct hook {
 };
 static struct hook hook; /* tests run one after the other */
 
-static void hook_write(void *state, uint64_t offset, uint64_t value, unsigned size)
+static uint64_t call_hook(uint64_t offset, uint64_t value)
 {
-    (void)state, (void)offset, (void)size;
     if (hook.fn)
         hook.fn(hook.cpu, value);
-}
-static uint64_t hook_read(void *state, uint64_t offset, unsigned size)
-{
-    hook_write(state, offset, 0, size);
     return 0x11;
 }
-static const struct weir_io_ops hook_ops = {hook_read, hook_write, 1, 8, true};
-
-static int hook_init(weir_dev *dev, void *state)
-{
-    (void)state;
-    return weir_map_ports(dev, PORT, 8, &hook_ops, 0, "hook") &&
-                   weir_map_memory(dev, MMIO, 4096, &hook_ops, 0, "hook")
-               ? 0
-               : -WEIR_ENOMEM;
-}
-static void hook_reset(void *state)
-{
-    (void)state;
-}
-static const struct weir_field no_fields[] = {WEIR_FIELD_END};
-static const struct weir_dev_class hook_class = {.name = "hook",
-                                                 .help = "calls the test",
-                                                 .bus = "system",
-                                                 .state_bytes = 8,
-                                                 .version = 1,
-                                                 .init = hook_init,
-                                                 .reset = hook_reset,
-                                                 .fields = no_fields,
-                                                 .user_creatable = true};
 
 static weir *vm_new(unsigned bits, const void *code, size_t bytes)
 {
-    struct weir_config config;
-    weir *vm;
-    weir_config_init(&config, sizeof(config));
-    config.machine = "none";
-    config.accel = engine;
-    config.cpu = "max";
-    config.ram_bytes = 16 << 20;
-    assert_int_equal(weir_create(&config, &vm), 0);
-    assert_int_equal(weir_device_class_add(vm, &hook_class), 0);
-    assert_int_equal(weir_device_add(vm, "hook", NULL, NULL, NULL), 0);
-    assert_int_equal(weir_boot_flat(vm, bits, CODE, STACK, TABLES), 0);
-    weir_mem_write(vm, CODE, code, bytes);
+    weir *vm = flat_vm(engine, bits, code, bytes);
+    probed = call_hook;
     hook = (struct hook){NULL, weir_get_vcpu(vm, 0)};
     return vm;
 }

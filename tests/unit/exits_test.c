@@ -4,39 +4,22 @@
  * that belong to the embedder, holes in RAM; and random states that must not harm the host.
  * Arguments: the engine; then the number of random rounds and a seed.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include <pthread.h>
 #include <time.h>
 
+#include "flat_vm.h"
 #include <weir/context.h>
-#include <weir/machine.h>
-#include <weir/memory.h>
-
-#define CODE 0x1000u
 
 static const char *engine = "interp";
 static unsigned rounds = 1500;
 
 static weir *vm_new(unsigned bits, const void *code, size_t bytes)
 {
-    struct weir_config config;
-    weir *vm;
-    weir_config_init(&config, sizeof(config));
-    config.machine = "none";
-    config.accel = engine;
-    config.cpu = "max";
-    config.ram_bytes = 16 << 20;
-    assert_int_equal(weir_create(&config, &vm), 0);
-    assert_int_equal(weir_boot_flat(vm, bits, CODE, 0x8000, 0x100000), 0);
-    weir_mem_write(vm, CODE, code, bytes);
-    return vm;
+    return flat_vm(engine, bits, code, bytes);
 }
 
 static struct weir_exit last;
