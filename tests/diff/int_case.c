@@ -5,7 +5,6 @@
  * so that every access lands in the scratch pages.
  */
 #include "int_case.h"
-#include "cpu/decode/decoder.h"
 #include "cpu/x86.h"
 
 uint64_t int_random(struct int_random *r)
@@ -56,17 +55,6 @@ static void put(struct int_case *t, unsigned byte)
     if (t->length < sizeof(t->bytes))
         t->bytes[t->length++] = (uint8_t)byte;
 }
-
-static unsigned wanted(const struct optab_row *row, unsigned shift, unsigned mask,
-                       unsigned otherwise)
-{
-    uint32_t value = (uint32_t)row->condition & 0xffffff;
-    uint32_t bits = (uint32_t)(row->condition >> CONDITION_MASK_SHIFT) & 0xffffff;
-    uint32_t care = bits >> shift & mask;
-    return ((value >> shift) & care) | (otherwise & mask & ~care);
-}
-#define WANTED(row, field, otherwise)                                                          \
-    wanted(row, KEY_##field##_SHIFT, KEY_##field##_MASK, (unsigned)(otherwise))
 
 static bool takes_branch_prefixes(unsigned op)
 {

@@ -4,6 +4,7 @@
 #define TESTS_DIFF_INT_CASE_H
 
 #include "bare_cpu.h"
+#include "rows.h"
 
 /* Where host_cpu.c puts code, so that pushed return addresses agree. */
 #define HOST_CODE 0x21000000u
@@ -32,21 +33,7 @@ static inline uint64_t code_address(const struct int_case *t)
 }
 static inline bool is_branch(const struct insn *i)
 {
-    switch (i->op) {
-    case OP_JCC:
-    case OP_LOOP:
-    case OP_LOOPE:
-    case OP_LOOPNE:
-    case OP_JCXZ:
-    case OP_JMP:
-    case OP_JMP_IND:
-    case OP_CALL:
-    case OP_CALL_IND:
-    case OP_RET:
-        return true;
-    default:
-        return false;
-    }
+    return is_branch_op(i->op);
 }
 
 /* A case of this row and opcode; false if this try did not lead to one. */

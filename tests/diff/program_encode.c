@@ -6,8 +6,8 @@
  * What the decoder makes of the bytes decides whether they are taken.
  */
 #include "cpu/cpuid.h"
-#include "cpu/decode/decoder.h"
 #include "program_maker.h"
+#include "rows.h"
 
 /* ---- rows by family ---- */
 
@@ -22,18 +22,10 @@ static struct {
 /* Left to sequences, never taken, or not the same twice. */
 static bool is_excluded(unsigned op)
 {
+    if (is_branch_op(op))
+        return true;
     switch (op) {
     case OP_INVALID:
-    case OP_JCC:
-    case OP_LOOP:
-    case OP_LOOPE:
-    case OP_LOOPNE:
-    case OP_JCXZ:
-    case OP_JMP:
-    case OP_JMP_IND:
-    case OP_CALL:
-    case OP_CALL_IND:
-    case OP_RET:
     case OP_UD:
     case OP_UD1:
     case OP_RDRAND:
@@ -367,17 +359,6 @@ static bool modrm_memory(struct maker *m, struct modrm *f, bool writes, unsigned
 }
 
 /* ---- rows ---- */
-
-static unsigned wanted(const struct optab_row *row, unsigned shift, unsigned mask,
-                       unsigned otherwise)
-{
-    uint32_t value = (uint32_t)row->condition & 0xffffff;
-    uint32_t bits = (uint32_t)(row->condition >> CONDITION_MASK_SHIFT) & 0xffffff;
-    uint32_t care = bits >> shift & mask;
-    return ((value >> shift) & care) | (otherwise & mask & ~care);
-}
-#define WANTED(row, field, otherwise)                                                          \
-    wanted(row, KEY_##field##_SHIFT, KEY_##field##_MASK, (unsigned)(otherwise))
 
 static bool row_writes_memory(const struct optab_row *row)
 {

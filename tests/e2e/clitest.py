@@ -14,6 +14,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WEIR = os.environ.get('WEIR', os.path.join(ROOT, 'build', 'weir'))
+# Sanitizers and slow machines stretch every limit.
 SLOW = float(os.environ.get('WEIR_SLOW', '1'))
 LIMIT = 20 * SLOW  # for anything to happen
 

@@ -9,15 +9,12 @@ import re
 import select
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-WEIR = os.environ.get('WEIR', os.path.join(ROOT, 'build', 'weir'))
+from clitest import ROOT, SLOW, WEIR, Failure, main  # noqa: F401
+
 GUESTS = os.environ.get('WEIR_GUESTS', os.path.join(ROOT, 'build', 'guests'))
-# Sanitizers and slow machines stretch every limit.
-SLOW = float(os.environ.get('WEIR_SLOW', '1'))
 
 
 def guests(*names):
@@ -27,10 +24,6 @@ def guests(*names):
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run([os.path.join(ROOT, 'scripts', 'guests'), GUESTS, *names], check=True)
     return GUESTS
-
-
-class Failure(Exception):
-    pass
 
 
 def dos_images():
@@ -173,14 +166,3 @@ class Machine:
             key = self.KEYS.get(char) or (f'shift-{char.lower()}' if char.isupper() else char)
             self.hmp(f'sendkey {key} 30')
             time.sleep(0.04)
-
-
-def main(*tests):
-    for test in tests:
-        start = time.monotonic()
-        try:
-            test()
-        except Failure as failure:
-            print(f'FAILED {test.__name__}: {failure}', flush=True)
-            sys.exit(1)
-        print(f'ok {test.__name__} ({time.monotonic() - start:.1f} s)', flush=True)
