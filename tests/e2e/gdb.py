@@ -10,12 +10,14 @@ from gdbtest import GDB, Gdb, Target, write_symbols
 from weirtest import Failure, SLOW, WEIR, dos_images, guests, main
 
 ENGINES = ('interp', 'jit')
-BOOT = os.path.join(os.environ.get('WEIR_BOOT', 'build/tests/guest'), 'modes')
+GUESTS = os.environ.get('WEIR_BOOT', 'build/tests/guest')
+BOOT, REAL = os.path.join(GUESTS, 'modes'), os.path.join(GUESTS, 'real')
+SCRIPT = os.path.join(os.path.dirname(__file__), '../../tools/gdb/real_mode.py')
 
 
-def symbols():
+def symbols(program=BOOT):
     import subprocess
-    text = subprocess.run(['nm', BOOT + '.elf'], check=True, capture_output=True, text=True).stdout
+    text = subprocess.run(['nm', program + '.elf'], check=True, capture_output=True, text=True).stdout
     return {line.split()[2]: int(line.split()[0], 16) for line in text.splitlines()}
 
 
@@ -24,8 +26,9 @@ def check(value, wanted, what):
         raise Failure(f'{what}: {value!r}, not {wanted!r}')
 
 
-def boot_sector(engine, *more):
-    return Target('-accel', engine, '-m', '16', '-fda', BOOT + '.img', '-boot', 'a', '-snapshot', *more)
+def boot_sector(engine, *more, program=BOOT):
+    return Target('-accel', engine, '-m', '16', '-fda', program + '.img', '-boot', 'a', '-snapshot',
+                  *more)
 
 
 # ---- modes ----
@@ -104,6 +107,84 @@ def step_into_modes(engine):
                 raise Failure(f'no step was at {name}: {[hex(p) for p in places]}')
         check(places, sorted(set(places), key=places.index), 'no place twice')
         check(len(places), 41, 'number of steps')
+
+
+# ---- 16-bit code ----
+
+def calls(engine):
+    """Without a file: nexti is over every kind of call, finish leaves each, until and advance stop
+    where they shall."""
+    at = symbols(REAL)
+    around = ['call_near', 'call_framed', 'call_far', 'call_table', 'call_int', 'call_pushed',
+              'call_rep', 'call_end']
+    with boot_sector(engine, '-S', program=REAL) as vm, Gdb() as gdb:
+        gdb.expect(f'source {SCRIPT}', r'^\s*$')
+        vm.attach(gdb)
+        gdb.command(f'tbreak *{at["again"]:#x}')
+        gdb.expect('continue', r'0x0*7c20 in')
+        places = [gdb.value('$pc')]
+        while len(places) < 40 and (len(places) == 1 or places[-1] != at['again']):
+            gdb.command('nexti')
+            places.append(gdb.value('$pc'))
+        check(places[-1], at['again'], 'end of the loop')
+        outside = [hex(p) for p in places if not at['again'] <= p <= at['near_function']]
+        check(outside, [], 'places inside of what was called')
+        check(sorted(set(at[name] for name in around) - set(places)), [], 'places left out')
+        check(len(places), 17, 'number of steps')
+        check((gdb.value('$sp'), gdb.value('$cs')), (0xff0, 0), 'stack and segment')
+        # Each function is left behind what called it.
+        for inside, behind in (('near_function', at['call_framed']), ('framed', at['call_far']),
+                               ('far_function', at['call_table']), ('far_near', None),
+                               ('handler', at['call_pushed']), ('far_inner', at['handler'] + 9),
+                               ('pushed', at['call_rep'])):
+            gdb.command(f'tbreak *{at[inside]:#x}')
+            gdb.expect('continue', r'0x0*7[cd]')
+            for _ in range(2 if inside in ('near_function', 'handler') else 0):
+                gdb.command('stepi')
+            gdb.expect('finish', 'Run till exit')
+            check(gdb.value('$pc'), behind or at['far_function'] + 5, f'behind {inside}')
+        gdb.command('delete')
+        gdb.command(f'until *{at["call_end"]:#x}')
+        check(gdb.value('$pc'), at['call_end'], 'until')
+        gdb.command(f'advance *{at["far_inner"]:#x}')
+        check(gdb.value('$pc'), at['far_inner'], 'advance')
+        check((gdb.value('$cs'), gdb.value('$eip - $cs_base')), (0x7d0, 0x0c), 'CS and IP')
+        gdb.expect('bt', rf'#0 .*{at["far_inner"]:x}.*\n#1 .*{at["handler"] + 9:x}.*\n'
+                         rf'#2 .*{at["call_pushed"]:x}')
+        gdb.command('up')
+        check((gdb.value('$cs'), gdb.value('$sp')), (0x7c0, 0xfe8), "the caller's CS and SP")
+        gdb.command('kill')
+        vm.wait(10)
+
+
+def lines(engine):
+    """With a file: next, step, finish, until and bt by lines of the source."""
+    at = symbols(REAL)
+    with boot_sector(engine, '-S', program=REAL) as vm, Gdb(REAL + '.elf') as gdb:
+        gdb.command(f'source {SCRIPT}')
+        vm.attach(gdb)
+        gdb.command('tbreak again')
+        gdb.expect('continue', 'call near_function')
+        for line in ('push word 7', 'push word 9', 'call framed', 'call OTHER', 'call far', 'int 0x61',
+                     'push cs', 'call pushed', 'mov di', 'mov cx', 'rep stosb', 'mov bx', 'call bx',
+                     'inc word', 'jmp again', 'call near_function'):
+            gdb.expect('next', line)
+        gdb.expect('step', r'near_function \(\).*\n.*push ax')
+        gdb.expect('bt', r'#0 .*near_function.*\n#1 .*call_near')
+        gdb.expect('finish', 'push word 7')
+        gdb.command('tbreak near_function.end')
+        gdb.expect('continue', 'nop')
+        gdb.expect('bt', r'#0 .*near_function.*\n#1 .* framed .*\n#2 .*call_framed')
+        gdb.expect('finish', 'mov sp, bp')
+        gdb.expect('finish', 'call OTHER')
+        gdb.expect('until call_end', 'inc word')
+        gdb.command('break far_inner')
+        gdb.expect('continue', 'inc ax')
+        gdb.expect('bt', r'#0 .*far_inner.*\n#1 .* handler .*\n#2 .*call_int')
+        gdb.command('watch *(unsigned short *)&counter')
+        gdb.command('delete 3')
+        gdb.expect('continue', r'Hardware watchpoint(.|\n)*jmp again')
+        check(gdb.value('$pc'), at['call_end'] + 4, 'behind the write')
 
 
 # ---- 64-bit code ----
@@ -270,6 +351,11 @@ def dos():
                 raise Failure('a step did nothing')
             gdb.expect('info registers', r'cs_base')
             gdb.command('delete')
+            gdb.command(f'source {SCRIPT}')
+            gdb.command(f'tbreak *{place:#x}')
+            gdb.command('continue')
+            gdb.expect('finish', 'Run till exit')
+            check(gdb.value('*(unsigned short *)($pc - 2)'), 0x21cd, 'what called DOS')
             gdb.command('detach')
             vm.expect_screen(r'(?i)freedos|freecom|version', 30)
 
@@ -345,6 +431,22 @@ def step_into_modes_interp():
 
 def step_into_modes_jit():
     step_into_modes('jit')
+
+
+def calls_interp():
+    calls('interp')
+
+
+def calls_jit():
+    calls('jit')
+
+
+def lines_interp():
+    lines('interp')
+
+
+def lines_jit():
+    lines('jit')
 
 
 def breakpoints_interp():
