@@ -5,8 +5,8 @@
  *   guest_speed [-a ACCEL] loop integer|memory
  *       one line: millions of guest instructions per second
  *   guest_speed [-a ACCEL] boot VMLINUZ INITRD
- *       boots to "init reached"; prints seconds of CPU, instructions, and memory of the process besides
- *       guest RAM in KiB
+ *       boots to "init reached"; prints seconds of CPU, instructions, and memory of the process
+ *       besides guest RAM in KiB
  */
 #include "speed.h"
 #include <stdio.h>

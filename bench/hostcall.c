@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hostcall.c - what a host call costs: the null service, one that is refused, and 64 KiB read from a
- * file of a share that the host has in memory, into one region and into 16 scattered pages. One
+ * hostcall.c - what a host call costs: the null service, one that is refused, and 64 KiB read from
+ * a file of a share that the host has in memory, into one region and into 16 scattered pages. One
  * line each: "NAME VALUE UNIT". usage: hostcall_speed [jit|interp]
  */
 #include "speed.h"

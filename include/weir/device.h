@@ -3,8 +3,8 @@
  * device.h - how to write a device. The chips of the PC are written against this header alone.
  *
  * A device class is a constant: name, properties, callbacks and one table of its state's fields,
- * which serves snapshots, `info`, the reset test and fuzzing. A device's state is one flat struct,
- * allocated zeroed by the library; guest-visible state first, wiring last.
+ * which the reset test and fuzzing work from (and snapshots, once there are some). A device's state
+ * is one flat struct, allocated zeroed by the library; guest-visible state first, wiring last.
  *
  * All callbacks run with the VM's device lock held; they must not block and must not call
  * weir_run, weir_pause or weir_destroy. Time comes only from weir_timer and weir_clock_ns.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* flat_vm.h - a machine of RAM and flat code, and a device at a port and in memory that does nothing
- * but call the test. */
+/* flat_vm.h - a machine of RAM and flat code, and a device at a port and in memory that does
+ * nothing but call the test. */
 #ifndef TESTS_FLAT_VM_H
 #define TESTS_FLAT_VM_H
 

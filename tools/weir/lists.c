@@ -4,6 +4,11 @@
 
 #include <string.h>
 
+static bool wants_help(int argc, char **argv)
+{
+    return argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"));
+}
+
 static int print_help_of(const char *option, const char *argument)
 {
     struct options o;
@@ -19,9 +24,9 @@ static int print_help_of(const char *option, const char *argument)
 int command_devices(int argc, char **argv)
 {
     char argument[128];
-    if (argc > 2) {
-        fprintf(stderr, "weir: devices: use weir devices [NAME]\n");
-        return 1;
+    if (argc > 2 || wants_help(argc, argv)) {
+        fprintf(argc > 2 ? stderr : stdout, "usage: weir devices [NAME]\n");
+        return argc > 2;
     }
     snprintf(argument, sizeof(argument), "%.100s%shelp", argc > 1 ? argv[1] : "",
              argc > 1 ? "," : "");
@@ -31,8 +36,9 @@ int command_devices(int argc, char **argv)
 int command_cpus(int argc, char **argv)
 {
     if (argc > 1) {
-        fprintf(stderr, "weir: cpus takes no argument\n");
-        return 1;
+        bool help = wants_help(argc, argv);
+        fprintf(help ? stdout : stderr, "usage: weir cpus\n");
+        return !help;
     }
     return print_help_of("-cpu", "help");
 }

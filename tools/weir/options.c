@@ -338,7 +338,7 @@ void options_free(struct options *o)
 void options_help(struct weir_text *out)
 {
     text_printf(out, "usage: weir [run] [options] [disk image]\n"
-                     "       weir disas|devices|cpus|help [options]\n");
+                     "       weir disas|trace|vmi|devices|cpus|help [arguments]\n");
     for (unsigned section = 0; section < SECTION_COUNT; section++) {
         text_printf(out, "\n%s:\n", option_section_names[section]);
         for (const struct option *opt = option_table; opt->name; opt++)

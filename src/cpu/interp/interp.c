@@ -150,8 +150,8 @@ static inline struct block *next_block(struct vcpu *c, struct block *b, uint64_t
     return next;
 }
 
-/* Blocks are logged, or somebody watches this one. True: it is not to be executed (any more). Out of
- * line: it would keep run_block from being inlined. */
+/* Blocks are logged, or somebody watches this one. True: it is not to be executed (any more). Out
+ * of line: it would keep run_block from being inlined. */
 static __attribute__((noinline, cold)) bool noticed(struct vcpu *c, struct block *b,
                                                     uint64_t linear, enum weir_stop *stop)
 {
