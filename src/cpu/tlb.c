@@ -141,10 +141,15 @@ static void table_flush(struct tlb_table *t, bool and_global)
 {
     if (!t->ready)
         return;
-    for (unsigned w = 0; w < TLB_WORDS; w++) {
-        uint64_t drop = and_global ? t->used[w] : t->used[w] & ~t->global[w];
-        for (; drop; drop &= drop - 1)
-            entry_drop(t, w * 64 + (unsigned)__builtin_ctzll(drop));
+    for (unsigned k = 0; k < TLB_WORDS / 64; k++) {
+        for (uint64_t words = t->used_words[k]; words; words &= words - 1) {
+            unsigned w = k * 64 + (unsigned)__builtin_ctzll(words);
+            uint64_t drop = and_global ? t->used[w] : t->used[w] & ~t->global[w];
+            for (; drop; drop &= drop - 1)
+                entry_drop(t, w * 64 + (unsigned)__builtin_ctzll(drop));
+            if (!t->used[w])
+                t->used_words[k] &= ~BIT64(w & 63);
+        }
     }
 }
 
@@ -310,6 +315,7 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
         *largest = t->page_log2;
     uint64_t bit = BIT64(n & 63);
     table->used[n / 64] |= bit;
+    table->used_words[n / 4096] |= BIT64(n / 64 & 63);
     table->global[n / 64] = (table->global[n / 64] & ~bit) | (t->global ? bit : 0);
     table->large[n / 64] = (table->large[n / 64] & ~bit) | (t->page_log2 > 12 ? bit : 0);
 }

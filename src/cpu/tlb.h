@@ -30,6 +30,7 @@ struct tlb_table {
     struct tlb_entry entry[TLB_ENTRIES];
     struct tlb_info info[TLB_ENTRIES];
     uint64_t used[TLB_WORDS], global[TLB_WORDS], large[TLB_WORDS]; /* bit maps of entries */
+    uint64_t used_words[TLB_WORDS / 64]; /* of words of `used`: the others are 0 */
     bool ready;
 };
 
