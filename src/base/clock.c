@@ -18,7 +18,7 @@ uint64_t clock_host_ns(void)
 
 int clock_init(struct clock *clock, enum clock_mode mode)
 {
-    *clock = (struct clock){.mode = mode, .capacity = 32};
+    *clock = (struct clock){.mode = mode, .capacity = 32, .earliest_ns = CLOCK_NEVER};
     clock->heap = calloc(clock->capacity + 1, sizeof(*clock->heap));
     return clock->heap ? 0 : -WEIR_ENOMEM;
 }
@@ -30,6 +30,7 @@ void clock_fini(struct clock *clock)
     free(clock->heap);
     clock->heap = NULL;
     clock->count = 0;
+    clock->earliest_ns = CLOCK_NEVER;
 }
 
 uint64_t clock_now_ns(const struct clock *clock)
@@ -117,6 +118,11 @@ static void sift(struct clock *clock, uint32_t slot, struct weir_timer *timer)
     place(clock, slot, timer);
 }
 
+static void heap_changed(struct clock *clock)
+{
+    __atomic_store_n(&clock->earliest_ns, clock_deadline_ns(clock), __ATOMIC_RELAXED);
+}
+
 static void heap_remove(struct clock *clock, struct weir_timer *timer)
 {
     uint32_t slot = timer->slot;
@@ -126,6 +132,7 @@ static void heap_remove(struct clock *clock, struct weir_timer *timer)
     struct weir_timer *last = clock->heap[clock->count--];
     if (last != timer)
         sift(clock, slot, last);
+    heap_changed(clock);
 }
 
 static void heap_insert(struct clock *clock, struct weir_timer *timer)
@@ -140,6 +147,7 @@ static void heap_insert(struct clock *clock, struct weir_timer *timer)
     }
     clock->count++;
     sift(clock, clock->count, timer);
+    heap_changed(clock);
 }
 
 void timer_init(struct weir_timer *timer, struct clock *clock, void (*fire)(void *), void *ctx)

@@ -26,6 +26,7 @@ struct clock {
     uint64_t host_base_ns;    /* host time at that moment */
     struct weir_timer **heap; /* [1..count], earliest first */
     uint32_t count, capacity;
+    uint64_t earliest_ns; /* its deadline, for whoever has no lock; CLOCK_NEVER if none */
     void (*rearmed)(void *ctx);
     void *ctx;
 };
@@ -42,6 +43,15 @@ void clock_set(struct clock *clock, uint64_t now_ns);       /* same */
 uint64_t clock_deadline_ns(const struct clock *clock);
 /* Fires all timers that are due, in order of deadline; returns how many. */
 unsigned clock_run_due(struct clock *clock);
+
+/* HOST, no lock: whether at `now_ns` a timer is overdue by so much that whoever should have fired
+ * it does not get to run. */
+#define CLOCK_LATE_NS 200000u
+static inline bool clock_is_late(const struct clock *clock, uint64_t now_ns)
+{
+    uint64_t earliest = __atomic_load_n(&clock->earliest_ns, __ATOMIC_RELAXED);
+    return now_ns > earliest && now_ns - earliest > CLOCK_LATE_NS && clock->mode == CLOCK_HOST;
+}
 
 void timer_init(struct weir_timer *timer, struct clock *clock, void (*fire)(void *), void *ctx);
 

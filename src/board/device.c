@@ -327,6 +327,12 @@ uint64_t weir_clock_ns(const weir_dev *dev)
 {
     return clock_now_ns(&dev->vm->clock);
 }
+void machine_timers_due(weir_dev *dev)
+{
+    struct clock *clock = &dev->vm->clock;
+    if (clock_is_late(clock, clock_now_ns(clock)))
+        clock_run_due(clock);
+}
 void weir_timer_init(weir_dev *dev, struct weir_timer *timer, void (*fire)(void *))
 {
     timer_init(timer, &dev->vm->clock, fire, dev->state);

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "cpu/cpu.h"
+#include "dev/ticks.h"
 #include "mem/bus.h"
 #include <weir/device.h>
 #include <weir/machine.h>
@@ -107,6 +108,7 @@ struct weir {
     struct hostcall *hostcall; /* hostcall/hostcall.h; NULL = off */
     bool a20_enabled;
     struct weir_line gsi[24];
+    struct irq_paths irq_paths;
     struct weir_dev *pic, *apic, *ioapic, *kbd, *vga, *acpi, *fw_cfg, *pci;
 };
 

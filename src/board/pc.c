@@ -84,6 +84,10 @@ static uint64_t tsc_to_ns(void *ctx, uint64_t tsc)
     __int128 ns = ticks * 1000000000 / c->tsc_hz;
     return ns > UINT64_MAX ? UINT64_MAX : (uint64_t)ns;
 }
+static void vector_taken(void *ctx, unsigned vector)
+{
+    irq_paths_taken(&((struct weir *)ctx)->irq_paths, vector);
+}
 static void deliver(void *ctx, const struct apic_message *message)
 {
     apic_deliver(((struct weir *)ctx)->apic, message);
@@ -147,12 +151,20 @@ static void connect(struct weir *vm)
         .pic_acknowledge = inta_pic,
         .eoi = eoi_broadcast,
         .tsc_to_ns = tsc_to_ns,
+        .taken = vector_taken,
     };
     apic_connect(vm->apic, &wires);
     pic_connect(vm->pic, (struct weir_line){pic_int, vm, 0});
     ioapic_connect(vm->ioapic, deliver, vm);
     hpet_connect(weir_dev_find(vm, "hpet", NULL), hpet_legacy, vm);
     pci_set_msi_handler(vm->pci, msi, vm);
+    vm->irq_paths = (struct irq_paths){.pic = vm->pic,
+                                       .ioapic = vm->ioapic,
+                                       .apic = vm->apic,
+                                       .pit = weir_dev_find(vm, "i8254", NULL),
+                                       .rtc = weir_dev_find(vm, "mc146818", NULL),
+                                       .hpet = weir_dev_find(vm, "hpet", NULL)};
+    irq_paths_connect(&vm->irq_paths);
 }
 
 /* ---- chips ---- */

@@ -275,14 +275,30 @@ uint64_t dr_read(const struct vcpu *c, unsigned n)
 
 /* ---- time stamp ---- */
 
+static uint64_t tsc_at(const struct vcpu *c, uint64_t now_ns)
+{
+    return muldiv64(now_ns, c->tsc_hz, 1000000000);
+}
+
 static uint64_t tsc_raw(const struct vcpu *c)
 {
-    return muldiv64(cpu_now_ns(c), c->tsc_hz, 1000000000);
+    return tsc_at(c, cpu_now_ns(c));
 }
 
 uint64_t cpu_tsc(const struct vcpu *c)
 {
     return tsc_raw(c) + (uint64_t)c->tsc_offset;
+}
+
+uint64_t cpu_tsc_read(struct vcpu *c)
+{
+    uint64_t now = cpu_now_ns(c);
+    if (UNLIKELY(clock_is_late(c->clock, now))) {
+        pthread_mutex_lock(c->device_lock);
+        clock_run_due(c->clock);
+        pthread_mutex_unlock(c->device_lock);
+    }
+    return tsc_at(c, now) + (uint64_t)c->tsc_offset;
 }
 
 void tsc_write(struct vcpu *c, uint64_t value)

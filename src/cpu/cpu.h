@@ -117,6 +117,9 @@ uint64_t cr_read(struct vcpu *c, unsigned n);
 bool msr_read(struct vcpu *c, uint32_t msr, uint64_t *value);
 bool msr_write(struct vcpu *c, uint32_t msr, uint64_t value);
 uint64_t cpu_tsc(const struct vcpu *c);
+/* The same for an instruction that reads it: what was due before has happened, even if the host did
+ * not let the I/O thread run. */
+uint64_t cpu_tsc_read(struct vcpu *c);
 
 /* ---- dump.c, paging_dump.c: text for people, QEMU's layout ---- */
 void cpu_dump(const struct vcpu *c, struct weir_text *out, bool with_fpu, bool with_cc);

@@ -49,7 +49,7 @@ enum weir_stop op_rdtsc(struct vcpu *c, const struct insn *i)
 {
     if (tsc_disabled(c))
         return raise_gp0(c);
-    uint64_t value = cpu_tsc(c);
+    uint64_t value = cpu_tsc_read(c);
     if (!event_rdtsc(c, &value, false))
         return STOP_FAULT;
     set_edx_eax(c, value);
@@ -60,7 +60,7 @@ enum weir_stop op_rdtscp(struct vcpu *c, const struct insn *i)
 {
     if (tsc_disabled(c))
         return raise_gp0(c);
-    uint64_t value = cpu_tsc(c);
+    uint64_t value = cpu_tsc_read(c);
     if (!event_rdtsc(c, &value, true))
         return STOP_FAULT;
     set_edx_eax(c, value);

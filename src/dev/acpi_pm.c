@@ -101,6 +101,7 @@ static uint64_t pm_read(void *state, uint64_t offset, unsigned size)
 {
     struct acpi_pm *s = state;
     uint32_t word = 0;
+    machine_timers_due(s->dev);
     sync(s);
     switch (offset & ~3ull) {
     case REG_STATUS:

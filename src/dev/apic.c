@@ -71,6 +71,30 @@ void apic_update(struct apic *a)
         a->wires.intr(a->wires.ctx, level);
 }
 
+bool apic_passes_extint(weir_dev *dev)
+{
+    const struct apic *a = weir_dev_state(dev);
+    uint32_t lvt = a->lvt[LVT_LINT0];
+    return !apic_hardware_on(a) || (!(lvt & LVT_MASKED) && (lvt >> 8 & 7) == APIC_EXTINT);
+}
+
+enum irq_state apic_vector_state(weir_dev *dev, unsigned vector)
+{
+    const struct apic *a = weir_dev_state(dev);
+    if (!apic_hardware_on(a) || !(a->svr & SVR_ENABLE) || vector < 16 || vector > 255)
+        return IRQ_MASKED;
+    return bit_test(a->irr, vector) ? IRQ_WAITING : IRQ_FREE;
+}
+
+/* One that the periodic timer owes, now that the one before was taken. */
+static void timer_redeem(struct apic *a, unsigned vector)
+{
+    if ((a->lvt[LVT_TIMER] & (LVT_MASKED | 0xff)) == vector &&
+        apic_timer_mode(a) == TIMER_PERIODIC &&
+        ticks_redeem(&a->ticks, apic_vector_state(a->dev, vector)))
+        bit_set(a->irr, vector);
+}
+
 int apic_acknowledge(weir_dev *dev)
 {
     struct apic *a = weir_dev_state(dev);
@@ -78,6 +102,9 @@ int apic_acknowledge(weir_dev *dev)
     if (vector >= 0) {
         bit_clear(a->irr, (unsigned)vector);
         bit_set(a->isr, (unsigned)vector);
+        if (a->wires.taken)
+            a->wires.taken(a->wires.ctx, (unsigned)vector);
+        timer_redeem(a, (unsigned)vector);
     } else if (extint_pending(a)) {
         a->extint = 0;
         if (a->wires.pic_acknowledge)
@@ -323,6 +350,7 @@ uint32_t apic_timer_count(const struct apic *a)
 void apic_timer_schedule(struct apic *a)
 {
     uint64_t now = weir_clock_ns(a->dev), at = UINT64_MAX;
+    a->timer_seen_ns = now;
     if (a->lvt[LVT_TIMER] & LVT_MASKED && apic_timer_mode(a) != TIMER_TSC_DEADLINE) {
         at = UINT64_MAX;
     } else if (apic_timer_mode(a) == TIMER_TSC_DEADLINE) {
@@ -341,11 +369,23 @@ void apic_timer_schedule(struct apic *a)
         weir_timer_set(&a->timer, at);
 }
 
+/* The end of a period, or several if this comes late. */
+static void count_ticks(struct apic *a)
+{
+    uint64_t now = weir_clock_ns(a->dev), period = period_ns(a);
+    uint64_t seen = a->timer_seen_ns > a->timer_start_ns ? a->timer_seen_ns : a->timer_start_ns;
+    uint64_t edges = (now - a->timer_start_ns) / period - (seen - a->timer_start_ns) / period;
+    ticks_count(&a->ticks, edges, apic_vector_state(a->dev, a->lvt[LVT_TIMER] & 0xff), period,
+                now);
+}
+
 static void timer_fire(void *state)
 {
     struct apic *a = state;
     if (apic_timer_mode(a) == TIMER_TSC_DEADLINE)
         a->tsc_deadline = 0;
+    else if (apic_timer_mode(a) == TIMER_PERIODIC && a->initial_count)
+        count_ticks(a);
     accept_local(a, LVT_TIMER);
     apic_timer_schedule(a);
 }
@@ -436,7 +476,8 @@ static void apic_reset(void *state)
 static int apic_loaded(void *state)
 {
     struct apic *a = state;
-    if ((a->base & 0xff) || a->base >> APIC_BASE_BITS)
+    if ((a->base & 0xff) || a->base >> APIC_BASE_BITS ||
+        a->timer_start_ns > weir_clock_ns(a->dev) || a->timer_seen_ns > weir_clock_ns(a->dev))
         return -WEIR_EINVAL;
     weir_region_move(a->region, a->base & ~0xfffull);
     weir_region_enable(a->region, apic_hardware_on(a) && !apic_x2(a));
@@ -454,17 +495,30 @@ static const struct weir_prop apic_props[] = {
     {0},
 };
 static const struct weir_field apic_fields[] = {
-    WEIR_FIELD(struct apic, base),          WEIR_FIELD(struct apic, id),
-    WEIR_FIELD(struct apic, tpr),           WEIR_FIELD(struct apic, ldr),
-    WEIR_FIELD(struct apic, dfr),           WEIR_FIELD(struct apic, svr),
-    WEIR_FIELD(struct apic, esr),           WEIR_FIELD(struct apic, errors),
-    WEIR_FIELD(struct apic, icr),           WEIR_FIELD_ARRAY(struct apic, lvt),
-    WEIR_FIELD_ARRAY(struct apic, isr),     WEIR_FIELD_ARRAY(struct apic, irr),
-    WEIR_FIELD_ARRAY(struct apic, tmr),     WEIR_FIELD(struct apic, divide),
-    WEIR_FIELD(struct apic, initial_count), WEIR_FIELD(struct apic, timer_start_ns),
-    WEIR_FIELD(struct apic, tsc_deadline),  WEIR_FIELD_ARRAY(struct apic, lint),
-    WEIR_FIELD(struct apic, extint),        WEIR_FIELD(struct apic, intr_level),
-    WEIR_FIELD_TIMER(struct apic, timer),   WEIR_FIELD_END,
+    WEIR_FIELD(struct apic, base),
+    WEIR_FIELD(struct apic, id),
+    WEIR_FIELD(struct apic, tpr),
+    WEIR_FIELD(struct apic, ldr),
+    WEIR_FIELD(struct apic, dfr),
+    WEIR_FIELD(struct apic, svr),
+    WEIR_FIELD(struct apic, esr),
+    WEIR_FIELD(struct apic, errors),
+    WEIR_FIELD(struct apic, icr),
+    WEIR_FIELD_ARRAY(struct apic, lvt),
+    WEIR_FIELD_ARRAY(struct apic, isr),
+    WEIR_FIELD_ARRAY(struct apic, irr),
+    WEIR_FIELD_ARRAY(struct apic, tmr),
+    WEIR_FIELD(struct apic, divide),
+    WEIR_FIELD(struct apic, initial_count),
+    WEIR_FIELD(struct apic, timer_start_ns),
+    WEIR_FIELD(struct apic, tsc_deadline),
+    WEIR_FIELD_ARRAY(struct apic, lint),
+    WEIR_FIELD(struct apic, extint),
+    WEIR_FIELD(struct apic, intr_level),
+    WEIR_FIELD(struct apic, timer_seen_ns),
+    WEIR_FIELD_STRUCT1(struct apic, ticks, ticks_fields),
+    WEIR_FIELD_TIMER(struct apic, timer),
+    WEIR_FIELD_END,
 };
 
 const struct weir_dev_class apic_class = {

@@ -5,6 +5,7 @@
  * 3A 11.4, 11.12.
  */
 #include "dev/apic_state.h"
+#include "dev/machine_hooks.h"
 
 enum {
     REG_ID = 0x02,
@@ -97,6 +98,7 @@ static bool reg_read(struct apic *a, unsigned reg, uint32_t *value)
             *value = a->initial_count;
             break;
         case REG_CURRENT_COUNT:
+            machine_timers_due(a->dev);
             *value = apic_timer_count(a);
             break;
         case REG_DIVIDE:
@@ -116,6 +118,7 @@ static void write_svr(struct apic *a, uint32_t value)
         return;
     for (unsigned i = 0; i < LVT_COUNT; i++)
         a->lvt[i] |= LVT_MASKED;
+    ticks_forget(&a->ticks);
     apic_timer_schedule(a);
 }
 
@@ -132,6 +135,8 @@ static void write_lvt(struct apic *a, enum apic_lvt entry, uint32_t value)
             a->tsc_deadline = 0;
             a->initial_count = 0;
         }
+        if (was != a->lvt[entry])
+            ticks_forget(&a->ticks);
         apic_timer_schedule(a);
     } else if (entry == LVT_LINT0 || entry == LVT_LINT1) {
         if (!(value & LVT_LEVEL))
@@ -146,6 +151,7 @@ static void write_initial_count(struct apic *a, uint32_t value)
         return;
     a->initial_count = value;
     a->timer_start_ns = weir_clock_ns(a->dev);
+    ticks_forget(&a->ticks);
     apic_timer_schedule(a);
 }
 
@@ -161,6 +167,7 @@ static void write_divide(struct apic *a, uint32_t value)
         uint64_t done = ((uint64_t)(a->initial_count - count) << shift);
         a->timer_start_ns = now > done ? now - done : 0;
     }
+    ticks_forget(&a->ticks);
     apic_timer_schedule(a);
 }
 

@@ -34,6 +34,8 @@ struct apic {
     uint32_t isr[BITS_WORDS], irr[BITS_WORDS], tmr[BITS_WORDS];
     uint32_t divide, initial_count;
     uint64_t timer_start_ns; /* when initial_count was written */
+    uint64_t timer_seen_ns;  /* periods that ended by then were announced */
+    struct ticks ticks;      /* of the periodic mode */
     uint64_t tsc_deadline;
     uint8_t lint[2]; /* pin levels */
     uint8_t extint;  /* an ExtINT message waits for its INTA */

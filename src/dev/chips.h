@@ -6,7 +6,7 @@
 #ifndef DEV_CHIPS_H
 #define DEV_CHIPS_H
 
-#include <weir/device.h>
+#include "dev/ticks.h"
 
 /* ---- pic_8259.c: "i8259", both controllers of the PC, ELCR ---- */
 extern const struct weir_dev_class pic_8259_class;
@@ -16,11 +16,17 @@ void pic_input(weir_dev *dev, unsigned irq, int level); /* irq 0-15; 2 is the ca
 /* INTA cycles: the vector (spurious IRQ 7 or 15 where the request is gone), -1 if INT is low.
  */
 int pic_acknowledge(weir_dev *dev);
+/* What an edge on an edge-triggered input meets, whether or not INT reaches the CPU. */
+enum irq_state pic_state(weir_dev *dev, unsigned irq);
+void pic_watch(weir_dev *dev, void (*event)(void *ctx, unsigned irq, enum irq_event event),
+               void *ctx);
 
 /* ---- pit_8254.c: "i8254", three counters and port 61h; counter 0's OUT is GSI 0 ---- */
 extern const struct weir_dev_class pit_8254_class;
 /* HPET in legacy replacement: counter 0 no longer drives IRQ 0. */
 void pit_irq_disable(weir_dev *dev, bool disabled);
+void pit_connect(weir_dev *dev, const struct irq_feedback *feedback);
+void pit_irq_event(weir_dev *dev, enum irq_event event);
 
 /* ---- rtc_146818.c: "mc146818", clock and CMOS RAM; GSI 8 ---- */
 extern const struct weir_dev_class rtc_146818_class;
@@ -29,6 +35,7 @@ uint8_t rtc_cmos_get(weir_dev *dev, unsigned index);
 void rtc_set(weir_dev *dev, int64_t seconds); /* the time, from 1970 on */
 /* HPET in legacy replacement: the RTC no longer drives IRQ 8. */
 void rtc_irq_disable(weir_dev *dev, bool disabled);
+void rtc_connect(weir_dev *dev, const struct irq_feedback *feedback);
 
 /* ---- dma_8237.c: "i8237", both controllers and the page registers; see isa_dma.h ---- */
 extern const struct weir_dev_class dma_8237_class;
@@ -61,6 +68,7 @@ struct apic_wires {
     void (*eoi)(void *ctx, unsigned vector);        /* EOI broadcast to the I/O APIC */
     uint64_t (*tsc_to_ns)(void *ctx, uint64_t tsc); /* guest TSC value to weir_clock_ns time */
     void (*smi)(void *ctx);                         /* may be NULL */
+    void (*taken)(void *ctx, unsigned vector);      /* INTA of its own; may be NULL */
 };
 /* Copies the wires; drives intr with the present level. */
 void apic_connect(weir_dev *dev, const struct apic_wires *wires);
@@ -78,6 +86,10 @@ int apic_msr_write(weir_dev *dev, uint32_t msr, uint64_t value);
 void apic_init_reset(weir_dev *dev);
 /* The local interrupt that the timer's entry of the vector table stands for, now. */
 void apic_timer_interrupt(weir_dev *dev);
+/* Whether the 8259's INT is the CPU's INTR. */
+bool apic_passes_extint(weir_dev *dev);
+/* What a fixed message with this vector meets. */
+enum irq_state apic_vector_state(weir_dev *dev, unsigned vector);
 
 /* An interrupt message, from the I/O APIC, an MSI or another local APIC. */
 enum apic_delivery {
@@ -109,12 +121,16 @@ void ioapic_connect(weir_dev *dev,
 void ioapic_input(weir_dev *dev, unsigned pin,
                   int level);                    /* GSI 0 goes to pin 2 by the board */
 void ioapic_eoi(weir_dev *dev, unsigned vector); /* broadcast by a local APIC */
+/* Vector of the message that an edge on this pin makes, -1 if it makes none of a vector. */
+int ioapic_edge_vector(weir_dev *dev, unsigned pin);
 
 /* ---- hpet.c: "hpet", three timers at FED00000h ---- */
 extern const struct weir_dev_class hpet_class;
 /* `legacy` is called when legacy replacement is switched (and the HPET then drives GSI 0 and 8;
  * the board mutes PIT and RTC). */
 void hpet_connect(weir_dev *dev, void (*legacy)(void *ctx, bool on), void *ctx);
+void hpet_feedback(weir_dev *dev, const struct irq_feedback *feedback);
+void hpet_irq_event(weir_dev *dev, unsigned gsi, enum irq_event event);
 
 /* ---- acpi_pm.c: "PIIX4_PM", PCI 00:01.3: power management, SMI command port; SCI = GSI 9 ----
  */

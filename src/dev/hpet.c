@@ -11,6 +11,7 @@
  */
 #include "base/bits.h"
 #include "dev/chips.h"
+#include "dev/machine_hooks.h"
 
 #define PERIOD_FS    10000000ull /* of the counter: 10 ns */
 #define NS_PER_COUNT 10u
@@ -42,6 +43,7 @@ struct hpet_timer {
     uint64_t config, comparator, period;
     uint8_t line; /* level driven */
     uint8_t gsi;  /* where to */
+    struct ticks ticks;
     struct weir_timer timer;
 };
 
@@ -52,6 +54,7 @@ struct hpet {
     struct weir_line gsi[24];
     void (*legacy)(void *ctx, bool on);
     void *ctx;
+    struct irq_feedback feedback;
 };
 
 /* ---- counter ---- */
@@ -117,6 +120,43 @@ static void interrupt(struct hpet *s, unsigned n)
     drive(s, n, 1);
 }
 
+/* What the next interrupt meets: a level stands until its status bit is cleared. */
+static enum irq_state state_of(const struct hpet *s, unsigned n)
+{
+    const struct hpet_timer *t = &s->timers[n];
+    if (!(t->config & TIMER_INTERRUPT) || t->gsi >= 24)
+        return IRQ_MASKED;
+    if (t->config & TIMER_LEVEL)
+        return s->isr >> n & 1 ? IRQ_WAITING : IRQ_FREE;
+    return irq_state(&s->feedback, t->gsi);
+}
+
+static void redeem(struct hpet *s, unsigned n)
+{
+    if (s->timers[n].ticks.owed && runs(s) && ticks_redeem(&s->timers[n].ticks, state_of(s, n)))
+        interrupt(s, n);
+}
+
+void hpet_feedback(weir_dev *dev, const struct irq_feedback *feedback)
+{
+    struct hpet *s = weir_dev_state(dev);
+    s->feedback = *feedback;
+}
+
+void hpet_irq_event(weir_dev *dev, unsigned gsi, enum irq_event event)
+{
+    struct hpet *s = weir_dev_state(dev);
+    for (unsigned n = 0; n < TIMERS; n++) {
+        struct hpet_timer *t = &s->timers[n];
+        if (t->gsi != gsi || (t->config & TIMER_LEVEL))
+            continue;
+        if (event == IRQ_DROPPED)
+            ticks_forget(&t->ticks);
+        else
+            redeem(s, n);
+    }
+}
+
 /* ---- comparators ---- */
 
 static uint64_t mask(const struct hpet_timer *t)
@@ -141,13 +181,22 @@ static void schedule(struct hpet *s, unsigned n)
         weir_timer_set(&t->timer, s->start_ns + (target - s->start_count) * NS_PER_COUNT);
 }
 
+static uint64_t period_ns(uint64_t counts)
+{
+    return counts < TICKS_OWED_NS / NS_PER_COUNT ? counts * NS_PER_COUNT : TICKS_OWED_NS;
+}
+
 static void fire(struct hpet *s, unsigned n)
 {
     struct hpet_timer *t = &s->timers[n];
     if (t->config & TIMER_PERIODIC) {
         uint64_t period = t->period & mask(t), late = (counter(s) - t->comparator) & mask(t);
-        if (period)
-            t->comparator = (t->comparator + (late / period + 1) * period) & mask(t);
+        if (period) {
+            uint64_t edges = late / period + 1;
+            t->comparator = (t->comparator + edges * period) & mask(t);
+            ticks_count(&t->ticks, edges, state_of(s, n), period_ns(period),
+                        weir_clock_ns(s->dev));
+        }
     }
     interrupt(s, n);
     schedule(s, n);
@@ -186,6 +235,7 @@ static void write_config(struct hpet *s, uint64_t value)
     s->start_count = count;
     s->start_ns = weir_clock_ns(s->dev);
     for (unsigned n = 0; n < TIMERS; n++) {
+        ticks_forget(&s->timers[n].ticks);
         update_line(s, n);
         schedule(s, n);
     }
@@ -196,9 +246,13 @@ static void write_config(struct hpet *s, uint64_t value)
 static void write_isr(struct hpet *s, uint64_t value)
 {
     s->isr &= ~value;
-    for (unsigned n = 0; n < TIMERS; n++)
-        if (value >> n & 1)
-            update_line(s, n);
+    for (unsigned n = 0; n < TIMERS; n++) {
+        if (!(value >> n & 1))
+            continue;
+        update_line(s, n);
+        if (s->timers[n].config & TIMER_LEVEL)
+            redeem(s, n);
+    }
 }
 
 static void write_comparator(struct hpet_timer *t, uint64_t value)
@@ -247,6 +301,7 @@ static uint64_t read64(const struct hpet *s, unsigned reg)
 static void write_timer(struct hpet *s, unsigned n, unsigned reg, uint64_t value)
 {
     struct hpet_timer *t = &s->timers[n];
+    ticks_forget(&t->ticks);
     if (reg == 0) {
         t->config = value & TIMER_WRITABLE;
         if (!(t->config & TIMER_LEVEL))
@@ -280,6 +335,7 @@ static void write64(struct hpet *s, unsigned reg, uint64_t value)
 
 static uint64_t hpet_read(void *state, uint64_t offset, unsigned size)
 {
+    machine_timers_due(((struct hpet *)state)->dev);
     uint64_t value = read64(state, (unsigned)offset & 0x3f8);
     return offset > 0x3ff ? 0 : offset & 4 ? value >> 32 : value;
 }
@@ -334,6 +390,7 @@ static void hpet_reset(void *state)
     for (unsigned n = 0; n < TIMERS; n++) {
         struct hpet_timer *t = &s->timers[n];
         t->config = t->period = 0;
+        ticks_forget(&t->ticks);
         t->comparator = ~0ull;
         weir_timer_cancel(&t->timer);
         update_line(s, n);
@@ -372,6 +429,7 @@ static const struct weir_field timer_fields[] = {
     WEIR_FIELD(struct hpet_timer, period),
     WEIR_FIELD(struct hpet_timer, line),
     WEIR_FIELD(struct hpet_timer, gsi),
+    WEIR_FIELD_STRUCT1(struct hpet_timer, ticks, ticks_fields),
     WEIR_FIELD_TIMER(struct hpet_timer, timer),
     WEIR_FIELD_END,
 };

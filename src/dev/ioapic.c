@@ -86,6 +86,14 @@ void ioapic_eoi(weir_dev *dev, unsigned vector)
     }
 }
 
+int ioapic_edge_vector(weir_dev *dev, unsigned pin)
+{
+    const struct ioapic *s = weir_dev_state(dev);
+    uint64_t e = pin < PINS ? s->entry[pin] : ENTRY_MASKED;
+    bool has_vector = (e >> 8 & 7) <= APIC_LOWEST;
+    return e & (ENTRY_MASKED | ENTRY_LEVEL) || !has_vector ? -1 : (int)(e & 0xff);
+}
+
 /* ---- registers ---- */
 
 static uint32_t window_read(const struct ioapic *s)

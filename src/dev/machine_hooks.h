@@ -26,4 +26,8 @@ weir_region *machine_map_io(weir_dev *dev, bool ports, uint64_t start, uint64_t 
                             const struct weir_io_ops *ops, void *ctx, int priority,
                             const char *name);
 
+/* First thing when the guest reads the time off a device: what was due before has happened, even
+ * if the host did not let the I/O thread run. */
+void machine_timers_due(weir_dev *dev);
+
 #endif

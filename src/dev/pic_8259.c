@@ -33,6 +33,8 @@ struct pic {
     struct pic_half half[2]; /* master, slave */
     uint8_t intr_level;
     struct weir_line intr;
+    void (*event)(void *ctx, unsigned irq, enum irq_event event);
+    void *ctx;
 };
 
 enum { ICW1_IC4 = 1, ICW1_SNGL = 2, ICW1_INIT = 0x10, ICW4_AEOI = 2, ICW4_SFNM = 0x10 };
@@ -104,6 +106,31 @@ void pic_input(weir_dev *dev, unsigned irq, int level)
     update(p);
 }
 
+void pic_watch(weir_dev *dev, void (*event)(void *ctx, unsigned irq, enum irq_event event),
+               void *ctx)
+{
+    struct pic *p = weir_dev_state(dev);
+    p->event = event;
+    p->ctx = ctx;
+}
+
+enum irq_state pic_state(weir_dev *dev, unsigned irq)
+{
+    const struct pic *p = weir_dev_state(dev);
+    const struct pic_half *h = &p->half[irq >> 3 & 1];
+    if (h->expect != EXPECT_OCW || (h->imr & BIT(irq & 7)) ||
+        (irq > 7 && (p->half[0].imr & BIT(CASCADE))))
+        return IRQ_MASKED;
+    return h->irr & BIT(irq & 7) ? IRQ_WAITING : IRQ_FREE;
+}
+
+/* State is settled: the listener may drive lines. */
+static void tell(struct pic *p, const struct pic_half *h, unsigned ir, enum irq_event event)
+{
+    if (p->event)
+        p->event(p->ctx, (unsigned)(h - p->half) * 8 + ir, event);
+}
+
 /* What the second INTA pulse, or a poll, does to the controller whose input `ir` won. */
 static void begin_service(struct pic_half *h, unsigned ir)
 {
@@ -122,9 +149,9 @@ int pic_acknowledge(weir_dev *dev)
     int ir = pending(p, &p->half[0]);
     if (ir < 0)
         return -1;
-    int vector = p->half[0].base + ir;
+    int vector = p->half[0].base + ir, slave_ir = -1;
     if (ir == CASCADE) {
-        int slave_ir = pending(p, &p->half[1]);
+        slave_ir = pending(p, &p->half[1]);
         if (slave_ir >= 0)
             begin_service(&p->half[1], (unsigned)slave_ir);
         /* A request that has gone makes the slave answer with IR7, not in service. */
@@ -132,6 +159,10 @@ int pic_acknowledge(weir_dev *dev)
     }
     begin_service(&p->half[0], (unsigned)ir);
     update(p);
+    if (ir != CASCADE)
+        tell(p, &p->half[0], (unsigned)ir, IRQ_TAKEN);
+    else if (slave_ir >= 0)
+        tell(p, &p->half[1], (unsigned)slave_ir, IRQ_TAKEN);
     return vector;
 }
 
@@ -236,6 +267,8 @@ static void port_write(struct pic *p, struct pic_half *h, uint64_t offset, uint8
     else
         write_ocw2(h, value);
     update(p);
+    for (unsigned ir = 0; ir < 8 && !(offset & 1) && (value & ICW1_INIT); ir++)
+        tell(p, h, ir, IRQ_DROPPED);
 }
 
 static uint8_t port_read(struct pic *p, struct pic_half *h, uint64_t offset)
@@ -247,6 +280,7 @@ static uint8_t port_read(struct pic *p, struct pic_half *h, uint64_t offset)
             return 0;
         begin_service(h, (unsigned)ir);
         update(p);
+        tell(p, h, (unsigned)ir, IRQ_TAKEN);
         return (uint8_t)(0x80 | ir);
     }
     return offset & 1 ? h->imr : h->read_isr ? h->isr : h->irr;

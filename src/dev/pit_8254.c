@@ -8,12 +8,16 @@
  * tick after it was written or triggered, as in the chip. Only counter 0 has a timer, at the
  * next change of its OUT.
  *
+ * IRQ 0 follows OUT, except that in the periodic modes rising edges that were not taken in time
+ * are made good later (dev/ticks.h), at whatever level OUT is then.
+ *
  * Invariants: 1 <= n, next_n, reload <= 65536 (10000 in BCD, or what invalid digits make);
  * `paused` only in modes 0, 2, 3, 4 with the gate low, then `elapsed` stands for now - start.
  */
 #include "base/bits.h"
 #include "base/clock.h"
 #include "dev/chips.h"
+#include "dev/machine_hooks.h"
 
 #define PIT_HZ     1193182u
 #define REFRESH_NS 15085u
@@ -37,9 +41,12 @@ struct pit {
     struct pit_counter counter[3];
     uint8_t port61;
     uint8_t irq_disabled, irq_level;
+    int64_t seen; /* tick up to which changes of OUT were announced */
+    struct ticks ticks;
     struct weir_timer timer;
     weir_dev *dev;
     struct weir_line irq;
+    struct irq_feedback feedback;
 };
 
 enum { ACCESS_LOW = 1, ACCESS_HIGH = 2, ACCESS_BOTH = 3 };
@@ -157,13 +164,40 @@ static uint8_t status(const struct pit_counter *c, int64_t now)
 
 /* ---- counter 0's interrupt ---- */
 
+static void count_ticks(struct pit *p, uint64_t edges, enum irq_state state)
+{
+    ticks_count(&p->ticks, edges, state, muldiv64(p->counter[0].n, 1000000000, PIT_HZ),
+                weir_clock_ns(p->dev));
+}
+
 static void drive(struct pit *p, bool level)
 {
     level = level && !p->irq_disabled;
     if (level == p->irq_level)
         return;
+    bool waited =
+        !level && is_periodic(&p->counter[0]) && irq_state(&p->feedback, 0) == IRQ_WAITING;
     p->irq_level = level;
     weir_line_set(&p->irq, level);
+    /* The 8259 drops a request that does not stand. */
+    if (waited && irq_state(&p->feedback, 0) == IRQ_FREE)
+        count_ticks(p, 1, IRQ_WAITING);
+}
+
+static void pulse(struct pit *p)
+{
+    drive(p, false);
+    drive(p, true);
+}
+
+/* How often OUT rose after `from`, in a periodic mode. In sync. */
+static uint64_t rises(const struct pit_counter *c, int64_t from, int64_t now)
+{
+    if (!is_periodic(c) || !c->started || c->paused || c->n < 2)
+        return 0;
+    if (from < c->start)
+        from = c->start;
+    return now <= from ? 0 : (uint64_t)((now - c->start) / c->n - (from - c->start) / c->n);
 }
 
 static void schedule(struct pit *p, int64_t now)
@@ -171,6 +205,7 @@ static void schedule(struct pit *p, int64_t now)
     struct pit_counter *c = &p->counter[0];
     sync(c, now);
     drive(p, out(c, now));
+    p->seen = now;
     int64_t next = next_change(c, now);
     if (next == INT64_MAX)
         weir_timer_cancel(&p->timer);
@@ -183,11 +218,30 @@ static void pit_fire(void *state)
     struct pit *p = state;
     int64_t now = ticks_now(p);
     sync(&p->counter[0], now);
-    /* Called late, OUT may have gone there and back: an edge is never lost. */
-    bool level = out(&p->counter[0], now);
-    if (level && p->irq_level && is_periodic(&p->counter[0]))
+    /* Called late, OUT may have gone there and back, and more than once. */
+    uint64_t edges = rises(&p->counter[0], p->seen, now);
+    if (edges && !p->irq_disabled) {
         drive(p, false);
+        count_ticks(p, edges, irq_state(&p->feedback, 0));
+        drive(p, true);
+    }
     schedule(p, now);
+}
+
+void pit_connect(weir_dev *dev, const struct irq_feedback *feedback)
+{
+    struct pit *p = weir_dev_state(dev);
+    p->feedback = *feedback;
+}
+
+void pit_irq_event(weir_dev *dev, enum irq_event event)
+{
+    struct pit *p = weir_dev_state(dev);
+    if (event == IRQ_DROPPED)
+        ticks_forget(&p->ticks);
+    else if (!p->irq_disabled && p->ticks.owed &&
+             ticks_redeem(&p->ticks, irq_state(&p->feedback, 0)))
+        pulse(p);
 }
 
 /* A change of OUT that is due but was not yet announced comes before registers change. */
@@ -205,6 +259,7 @@ void pit_irq_disable(weir_dev *dev, bool disabled)
     catch_up(p);
     p->irq_disabled = disabled;
     schedule(p, ticks_now(p));
+    ticks_forget(&p->ticks);
 }
 
 /* ---- loading and gates ---- */
@@ -377,9 +432,16 @@ static uint8_t read_counter(struct pit_counter *c, int64_t now)
 static uint64_t pit_read(void *state, uint64_t offset, unsigned size)
 {
     struct pit *p = state;
+    machine_timers_due(p->dev);
     if (offset == 3)
         return 0xff; /* write-only */
     return read_counter(&p->counter[offset & 3], ticks_now(p));
+}
+
+/* A control word that does not only latch. */
+static bool sets_counter0(uint8_t command)
+{
+    return command >> 6 == 0 && (command & 0x30);
 }
 
 static void pit_write(void *state, uint64_t offset, uint64_t byte, unsigned size)
@@ -391,11 +453,14 @@ static void pit_write(void *state, uint64_t offset, uint64_t byte, unsigned size
         write_control(p, (uint8_t)byte, now);
     else
         write_count(p, &p->counter[offset & 3], (uint8_t)byte, now);
+    if (offset == 0 || (offset == 3 && sets_counter0((uint8_t)byte)))
+        ticks_forget(&p->ticks); /* the guest counts anew */
 }
 
 static uint64_t port61_read(void *state, uint64_t offset, unsigned size)
 {
     struct pit *p = state;
+    machine_timers_due(p->dev);
     int64_t now = ticks_now(p);
     bool refresh = weir_clock_ns(p->dev) / REFRESH_NS & 1;
     sync(&p->counter[2], now);
@@ -440,6 +505,8 @@ static void pit_reset(void *state)
     p->port61 = 0;
     p->irq_disabled = 0;
     weir_timer_cancel(&p->timer);
+    p->seen = 0;
+    ticks_forget(&p->ticks);
     p->irq_level = 0;
     weir_line_set(&p->irq, 0);
 }
@@ -453,6 +520,8 @@ static int pit_loaded(void *state)
             c->next_n > 65536 || c->reload > 65536 || !(c->access & 3))
             return -WEIR_EINVAL;
     }
+    if (p->seen > ticks_now(p))
+        return -WEIR_EINVAL;
     if (!p->irq_disabled) /* else the line is the HPET's */
         weir_line_set(&p->irq, p->irq_level);
     return 0;
@@ -503,6 +572,8 @@ static const struct weir_field pit_fields[] = {
     WEIR_FIELD(struct pit, port61),
     WEIR_FIELD(struct pit, irq_disabled),
     WEIR_FIELD(struct pit, irq_level),
+    WEIR_FIELD(struct pit, seen),
+    WEIR_FIELD_STRUCT1(struct pit, ticks, ticks_fields),
     WEIR_FIELD_TIMER(struct pit, timer),
     WEIR_FIELD_END,
 };

@@ -16,6 +16,7 @@
 #include "base/bits.h"
 #include "base/clock.h"
 #include "dev/chips.h"
+#include "dev/machine_hooks.h"
 
 #define SECOND_NS  1000000000ll
 #define DIVIDER_HZ 32768u
@@ -66,11 +67,13 @@ struct rtc {
     int64_t base_s, base_ns;
     int64_t seen_s;     /* updates up to this second are in register C */
     uint64_t seen_tick; /* and divider ticks up to this one */
+    struct ticks ticks; /* periodic interrupts; taken when register C is read */
     struct weir_timer timer;
     /* properties and wiring */
     uint64_t prop_base, prop_offset;
     weir_dev *dev;
     struct weir_line irq;
+    struct irq_feedback feedback;
 };
 
 /* ---- calendar ---- */
@@ -242,11 +245,25 @@ static void drive(struct rtc *r)
     weir_line_set(&r->irq, level);
 }
 
+/* The 8259 has one edge per flag in register C; that is what has to be taken. */
+static enum irq_state periodic_state(const struct rtc *r)
+{
+    enum irq_state state = r->irq_disabled ? IRQ_MASKED : irq_state(&r->feedback, 8);
+    if (state == IRQ_MASKED)
+        return state;
+    return r->cmos[REG_C] & C_PF ? IRQ_WAITING : IRQ_FREE;
+}
+
 static void update_flags(struct rtc *r, int64_t now)
 {
     uint64_t tick = muldiv64((uint64_t)now, DIVIDER_HZ, SECOND_NS), period = period_ticks(r);
-    if (period && tick / period != r->seen_tick / period)
+    if (period && tick / period != r->seen_tick / period) {
+        uint64_t edges = tick / period - r->seen_tick / period;
+        if (r->cmos[REG_B] & B_PIE)
+            ticks_count(&r->ticks, edges, periodic_state(r),
+                        muldiv64(period, SECOND_NS, DIVIDER_HZ), (uint64_t)now);
         r->cmos[REG_C] |= C_PF;
+    }
     r->seen_tick = tick;
     if (!r->stopped) {
         int64_t s = seconds_at(r, now);
@@ -313,7 +330,14 @@ void rtc_irq_disable(weir_dev *dev, bool disabled)
 {
     struct rtc *r = weir_dev_state(dev);
     r->irq_disabled = disabled;
+    ticks_forget(&r->ticks);
     sync(r);
+}
+
+void rtc_connect(weir_dev *dev, const struct irq_feedback *feedback)
+{
+    struct rtc *r = weir_dev_state(dev);
+    r->feedback = *feedback;
 }
 
 /* ---- registers ---- */
@@ -344,6 +368,10 @@ static uint8_t read_register(struct rtc *r, unsigned index)
         v = r->cmos[REG_C];
         r->cmos[REG_C] = 0;
         drive(r);
+        if ((r->cmos[REG_B] & B_PIE) && ticks_redeem(&r->ticks, periodic_state(r))) {
+            r->cmos[REG_C] = C_PF;
+            drive(r);
+        }
         schedule(r, now);
         return v;
     case REG_D:
@@ -363,6 +391,8 @@ static void write_control(struct rtc *r, unsigned index, uint8_t v, int64_t now)
         r->cmos[REG_A] = v & (uint8_t)~A_UIP;
     else
         r->cmos[REG_B] = v & B_SET ? v & (uint8_t)~B_UIE : v;
+    if (!(r->cmos[REG_B] & B_PIE) || index == REG_A)
+        ticks_forget(&r->ticks);
     /* A divider let go makes its first update half a second later. */
     if (divider_was_reset && (r->cmos[REG_A] & 0x60) != 0x60)
         r->base_ns = now - SECOND_NS / 2;
@@ -395,6 +425,7 @@ static void write_register(struct rtc *r, unsigned index, uint8_t v)
 static uint64_t rtc_read(void *state, uint64_t offset, unsigned size)
 {
     struct rtc *r = state;
+    machine_timers_due(r->dev);
     return offset ? read_register(r, r->index & 0x7f) : 0xff;
 }
 
@@ -453,6 +484,7 @@ static void rtc_reset(void *state)
     r->cmos[REG_B] &= (uint8_t) ~(B_PIE | B_AIE | B_UIE | B_SQWE);
     r->cmos[REG_C] = 0;
     r->index = 0;
+    ticks_forget(&r->ticks);
     r->irq_disabled = 0;
     r->irq_level = 0;
     weir_line_set(&r->irq, 0);
@@ -489,12 +521,19 @@ static const struct weir_prop rtc_props[] = {
     {0},
 };
 static const struct weir_field rtc_fields[] = {
-    WEIR_FIELD_BYTES(struct rtc, cmos),   WEIR_FIELD(struct rtc, index),
-    WEIR_FIELD(struct rtc, stopped),      WEIR_FIELD(struct rtc, weekday_shift),
-    WEIR_FIELD(struct rtc, irq_disabled), WEIR_FIELD(struct rtc, irq_level),
-    WEIR_FIELD(struct rtc, base_s),       WEIR_FIELD(struct rtc, base_ns),
-    WEIR_FIELD(struct rtc, seen_s),       WEIR_FIELD(struct rtc, seen_tick),
-    WEIR_FIELD_TIMER(struct rtc, timer),  WEIR_FIELD_END,
+    WEIR_FIELD_BYTES(struct rtc, cmos),
+    WEIR_FIELD(struct rtc, index),
+    WEIR_FIELD(struct rtc, stopped),
+    WEIR_FIELD(struct rtc, weekday_shift),
+    WEIR_FIELD(struct rtc, irq_disabled),
+    WEIR_FIELD(struct rtc, irq_level),
+    WEIR_FIELD(struct rtc, base_s),
+    WEIR_FIELD(struct rtc, base_ns),
+    WEIR_FIELD(struct rtc, seen_s),
+    WEIR_FIELD(struct rtc, seen_tick),
+    WEIR_FIELD_TIMER(struct rtc, timer),
+    WEIR_FIELD_STRUCT1(struct rtc, ticks, ticks_fields),
+    WEIR_FIELD_END,
 };
 
 const struct weir_dev_class rtc_146818_class = {

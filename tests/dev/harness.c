@@ -56,6 +56,10 @@ static uint64_t tsc_to_ns(void *ctx, uint64_t tsc)
     uint64_t offset = ((struct harness *)ctx)->tsc_offset;
     return tsc > offset ? tsc - offset : 0;
 }
+static void taken(void *ctx, unsigned vector)
+{
+    irq_paths_taken(&((struct harness *)ctx)->paths, vector);
+}
 static void deliver(void *ctx, const struct apic_message *message)
 {
     apic_deliver(((struct harness *)ctx)->apic, message);
@@ -88,7 +92,8 @@ struct harness *harness_new(void)
                                      .sipi = cpu_sipi,
                                      .pic_acknowledge = inta,
                                      .eoi = eoi,
-                                     .tsc_to_ns = tsc_to_ns};
+                                     .tsc_to_ns = tsc_to_ns,
+                                     .taken = taken};
     apic_connect(h->apic, &wires);
     pic_connect(h->pic, (struct weir_line){pic_int, h, 0});
     ioapic_connect(h->ioapic, deliver, h);
@@ -97,6 +102,8 @@ struct harness *harness_new(void)
     h->rtc = rig_add(h->rig, &rtc_146818_class, props);
     h->hpet = rig_add(h->rig, &hpet_class, NULL);
     hpet_connect(h->hpet, legacy, h);
+    h->paths = (struct irq_paths){h->pic, h->ioapic, h->apic, h->pit, h->rtc, h->hpet};
+    irq_paths_connect(&h->paths);
     rig_add(h->rig, &port92_class, NULL);
     return h;
 }

@@ -12,6 +12,7 @@
 struct harness {
     struct rig *rig;
     weir_dev *pic, *ioapic, *apic, *pit, *rtc, *hpet;
+    struct irq_paths paths;
     int intr; /* the CPU's INTR pin */
     unsigned nmis, inits, smis;
     int sipi;            /* vector of the last, -1 = none */

@@ -327,7 +327,7 @@ static bool prepare(struct tool *t, struct strbuf *error)
     o->kernel = g->kernel.path;
     o->initrd = o->run.initrd_path;
     snprintf(o->run.append, sizeof(o->run.append),
-             "console=ttyS0 %s panic=-1 mitigations=off rdinit=/init %s",
+             "console=ttyS0 %s panic=-1 no_timer_check mitigations=off rdinit=/init %s",
              o->run.verbose ? "" : "quiet", o->append ? o->append : "");
     o->append = o->run.append;
     return true;
