@@ -451,6 +451,10 @@ static void test_relocation(void)
         if (r != again || type > VMI_NOP || (n < 74 ? type == VMI_NONE || !inside : r != 0))
             fail("GetRelocationInfo", "answer", type, n);
     }
+    static const u32 others[] = {0x8000004a, 0x20000000, 0x7fffffff, 0x80000000, 0xffffffff};
+    for (unsigned k = 0; k < COUNT(others); k++)
+        if (relocation(others[k]))
+            fail("GetRelocationInfo", "of no call", (u32)relocation(others[k]), others[k]);
 }
 
 /* 13.0: the second mapping of the ROM, or a copy of it in RAM. */
