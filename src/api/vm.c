@@ -221,23 +221,6 @@ int weir_start(weir *vm)
     return rc;
 }
 
-static void free_host_side(struct weir *vm)
-{
-    while (vm->chars) {
-        struct char_node *n = vm->chars;
-        vm->chars = n->next;
-        char_close(n->chr);
-        free(n);
-    }
-    while (vm->blocks) {
-        struct weir_block *b = vm->blocks;
-        vm->blocks = b->next;
-        block_close(b);
-        free(b->serial);
-        free(b);
-    }
-}
-
 void weir_destroy(weir *vm)
 {
     if (!vm)
@@ -251,7 +234,7 @@ void weir_destroy(weir *vm)
         vmi_free(vm);
         devices_free(vm);
         board_free(vm);
-        free_host_side(vm);
+        backends_free(vm);
         introspect_fini(vm);
         jit_fini(&vm->cpu);
         vcpu_fini(&vm->cpu);

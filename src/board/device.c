@@ -286,6 +286,23 @@ void devices_free(struct weir *vm)
     vm->devices = NULL;
 }
 
+void backends_free(struct weir *vm)
+{
+    while (vm->chars) {
+        struct char_node *n = vm->chars;
+        vm->chars = n->next;
+        char_close(n->chr);
+        free(n);
+    }
+    while (vm->blocks) {
+        struct weir_block *b = vm->blocks;
+        vm->blocks = b->next;
+        block_close(b);
+        free(b->serial);
+        free(b);
+    }
+}
+
 /* ---- what a device may call ---- */
 
 weir_region *machine_map_io(weir_dev *dev, bool ports, uint64_t start, uint64_t length,

@@ -16,6 +16,8 @@ int device_create(struct weir *vm, const struct weir_dev_class *cls, const char 
                   const char *props, weir_dev **out);
 void devices_reset(struct weir *vm);
 void devices_free(struct weir *vm);
+/* Drives and character devices, once no device uses them. */
+void backends_free(struct weir *vm);
 
 /* ---- registry.c: the classes that -device knows ---- */
 const struct weir_dev_class *registry_class(unsigned i); /* NULL at the end */

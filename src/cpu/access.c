@@ -78,6 +78,18 @@ static bool check_linear(struct vcpu *c, unsigned seg, uint64_t linear, unsigned
 
 /* ---- pages ---- */
 
+/* What is where, on the host. */
+static inline void look_up(struct vcpu *c, struct range *r)
+{
+    for (unsigned k = 0; k < r->count; k++) {
+        struct piece *p = &r->piece[k];
+        const struct phys_page *page = phys_lookup(c, p->gpa);
+        p->host = page->host ? page->host + (p->gpa & 0xfff) : NULL;
+        p->tag = page->tag;
+        p->read_only = page->read_only;
+    }
+}
+
 static bool resolve(struct vcpu *c, uint64_t linear, unsigned size, enum access access,
                     enum tlb_kind kind, uint64_t mask, struct range *r)
 {
@@ -101,13 +113,7 @@ static bool resolve(struct vcpu *c, uint64_t linear, unsigned size, enum access 
         linear += p->length;
         size -= p->length;
     }
-    for (unsigned k = 0; k < r->count; k++) {
-        struct piece *p = &r->piece[k];
-        const struct phys_page *page = phys_lookup(c, p->gpa);
-        p->host = page->host ? page->host + (p->gpa & 0xfff) : NULL;
-        p->tag = page->tag;
-        p->read_only = page->read_only;
-    }
+    look_up(c, r);
     return true;
 }
 
@@ -194,13 +200,7 @@ static bool announce(struct vcpu *c, struct range *r, uint64_t linear, void *buf
         at += p->length;
     }
     /* Handlers may have changed what is where. */
-    for (unsigned k = 0; k < r->count; k++) {
-        struct piece *p = &r->piece[k];
-        const struct phys_page *page = phys_lookup(c, p->gpa);
-        p->host = page->host ? page->host + (p->gpa & 0xfff) : NULL;
-        p->tag = page->tag;
-        p->read_only = page->read_only;
-    }
+    look_up(c, r);
     return true;
 }
 

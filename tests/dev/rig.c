@@ -85,19 +85,7 @@ void rig_free(struct rig *rig)
 {
     struct weir *vm = rig->vm;
     devices_free(vm);
-    while (vm->blocks) {
-        struct weir_block *b = vm->blocks;
-        vm->blocks = b->next;
-        block_close(b);
-        free(b->serial);
-        free(b);
-    }
-    while (vm->chars) {
-        struct char_node *n = vm->chars;
-        vm->chars = n->next;
-        char_close(n->chr);
-        free(n);
-    }
+    backends_free(vm);
     bus_fini(&vm->mem);
     bus_fini(&vm->io);
     clock_fini(&vm->clock);

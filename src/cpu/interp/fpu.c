@@ -5,6 +5,7 @@
  */
 #include "cpu/fpu.h"
 
+#include "cpu/access.h"
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
 #include "cpu/icount.h"
@@ -127,14 +128,7 @@ void fpu_pointers_set(struct vcpu *c, const struct insn *i)
     f->fop = (uint16_t)((i->opcode & 7) << 8 | i->modrm);
     if (!i->mem)
         return;
-    uint64_t a = (uint64_t)(int64_t)i->disp;
-    if (i->base < 16)
-        a += c->gpr[i->base];
-    else if (i->base == REG_RIP)
-        a += c->rip;
-    if (i->index != REG_NONE)
-        a += c->gpr[i->index] << i->scale;
-    f->fdp = i->addrsize == 8 ? a : i->addrsize == 4 ? (uint32_t)a : (uint16_t)a;
+    f->fdp = insn_offset(c, i);
     f->fds = c->seg[i->seg].selector;
 }
 
