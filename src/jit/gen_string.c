@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gen_string.c - MOVS, STOS and LODS; the first two, alone or with REP, as the host's own
- * instruction on a piece that lies within one page on each side. Everything else (more than a
- * page, most that goes backwards, the end of a segment) is the interpreter's.
+ * instruction on a piece that lies within one page on each side. More than that is a stub's where
+ * it can be (x64/strings.c). Everything else (most that goes backwards, the end of a segment) is
+ * the interpreter's.
  */
 #include "jit/internal.h"
 
@@ -25,7 +26,7 @@ static void test_direction(struct translation *t)
 }
 
 /* With REP: string_bytes = what is to do. Returns a jump over all if there are none. */
-static uint8_t *begin_repeated(struct translation *t, const struct insn *i)
+static uint8_t *begin_repeated(struct translation *t, const struct insn *i, uint64_t stub)
 {
     struct as *a = &t->as;
     unsigned shift = log2_of(i->opsize);
@@ -34,7 +35,7 @@ static uint8_t *begin_repeated(struct translation *t, const struct insn *i)
     else
         as_store(a, rm_reg(T2), H_RCX);
     as_op_imm(a, OPC(0, 0x81) | OP_W, 7, rm_reg(T2), 4096u >> shift, 4);
-    gen_bail(t, CC_A);
+    gen_bail_to(t, CC_A, stub);
     as_op_imm(a, OPC(0, 0xc1), 4, rm_reg(T2), shift, 1);
     as_store(a, rm_near(&t->jit->string_bytes), T2);
     as_op(a, OPC(0, 0x85), T2, rm_reg(T2), 0);
@@ -46,7 +47,7 @@ static uint8_t *begin_string(struct translation *t, const struct insn *i)
 {
     test_direction(t);
     gen_bail(t, CC_NE);
-    return i->prefixes & PFX_REP ? begin_repeated(t, i) : NULL;
+    return i->prefixes & PFX_REP ? begin_repeated(t, i, string_stub(t, i)) : NULL;
 }
 
 /* string_bytes from T1 in the segment must not pass its end, nor the offset wrap. */
@@ -88,7 +89,7 @@ static void gen_operand(struct translation *t, const struct insn *i, unsigned se
     as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), 0xfff, 4);
     as_op(a, OPC(0, 0x03), T2, rm_near(&t->jit->string_bytes), 0);
     as_op_imm(a, OPC(0, 0x81), 7, rm_reg(T2), 4096, 4);
-    gen_bail(t, CC_A);
+    gen_bail_to(t, CC_A, back ? 0 : string_stub(t, i));
     if (back) {
         as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(&t->jit->string_bytes), 0);
         as_op_imm(a, OPC(0, 0x83) | OP_W, 5, rm_reg(T1), i->opsize, 1);
@@ -164,13 +165,13 @@ static bool gen_movs(struct translation *t, const struct insn *i)
     } else {
         test_direction(t);
         back = as_jcc(a, CC_NE);
-        none = begin_repeated(t, i);
+        none = begin_repeated(t, i, string_stub(t, i));
         gen_copy(t, i, false);
     }
     uint8_t *done = back ? as_jmp(a) : NULL;
     if (back) {
         as_patch(a, back, as_here(a));
-        uint8_t *none_back = begin_repeated(t, i);
+        uint8_t *none_back = begin_repeated(t, i, 0);
         gen_copy(t, i, true);
         as_patch(a, none_back, as_here(a));
         as_patch(a, done, as_here(a));

@@ -13,6 +13,7 @@
  *   tables.h       where memory operands and jumps are looked up
  *   view.h         the log, perf and `weir disas` look at what was made
  *   x64/mem.c      memory operands; x64/stubs.c: entry, exits, slow paths
+ *   x64/strings.c  REP MOVS and STOS over several pages
  *
  * Registers in translated code: guest registers are in the host registers of the same name, but
  * RSP is in R9, and R9, R10, R11 are in struct vcpu. T1 (R11) and T2 (R10) are scratch, RSP is
@@ -154,7 +155,8 @@ struct jit {
     /* Stubs: addresses. */
     uint64_t enter, leave, return_none, site_call, slot_miss[SET_COUNT][2], write_miss,
         read_miss, filled, exit_live, exit_saved, exit_indirect;
-    uint64_t far_miss[SET_COUNT][2];                                   /* [64-bit code] */
+    uint64_t far_miss[SET_COUNT][2]; /* [64-bit code] */
+    uint64_t strings[2][4][2];       /* [MOVS][log2 of the size][64-bit addresses] */
     uint64_t jump_second, fpu_load, fpu_save, fpu_need[2][FPU_LEVELS]; /* [x87] */
 };
 
@@ -178,6 +180,7 @@ struct cold {
         COLD_RETURN
     } kind;
     int32_t sp_move; /* added to SP once its target is known to be one */
+    uint64_t stub;   /* of a site that does not go to C at once */
 };
 
 /* Operands that are checked together: groups.c. */
@@ -296,6 +299,8 @@ void gen_check_linear(struct translation *t, unsigned bytes, bool write);
 void gen_effective(struct translation *t, const struct insn *i, unsigned reg);
 /* Jumps to the interpreter for this instruction if `cc`. */
 void gen_bail(struct translation *t, unsigned cc);
+/* The same, but first to `stub`, if not 0. */
+void gen_bail_to(struct translation *t, unsigned cc, uint64_t stub);
 
 /* x64/stubs.c */
 void stubs_emit(struct jit *jit);
@@ -305,6 +310,11 @@ void gen_jump_slot(struct as *a, const struct jit *jit, enum slot_set set, bool 
 void gen_jump_through(struct as *a, const struct jit *jit, unsigned slot);
 /* Condition A: T2 is not canonical. Destroys T1. */
 void gen_canonical_test(struct as *a);
+
+/* x64/strings.c */
+void string_stubs_emit(struct as *a, struct jit *jit);
+/* For REP MOVS, REP STOS going forward over several pages; 0: there is none. */
+uint64_t string_stub(const struct translation *t, const struct insn *i);
 
 /* x64/fpu.c */
 void fpu_stubs_emit(struct as *a, struct jit *jit);

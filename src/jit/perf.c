@@ -23,7 +23,7 @@
 #define DUMP_VERSION 1u
 #define DUMP_LOAD    0u
 #define ELF_X86_64   62u
-#define FIRST_MISS   15u /* number of the first stub that is a slow path of a memory operand */
+#define FIRST_MISS   16u /* number of the first stub that is a slow path of a memory operand */
 
 typedef void tell_fn(struct perf_files *p, uint64_t code, size_t bytes, const char *name);
 
@@ -150,6 +150,7 @@ static bool stub_of(const struct jit *jit, unsigned n, uint64_t *code, const cha
                {jit->fpu_need[0][FPU_AVX512], "fpu_need_avx512"},
                {jit->fpu_need[1][FPU_NONE], "fpu_need_x87"},
                {jit->jump_second, "jump_second"},
+               {jit->strings[0][0][0], "strings"},
                {jit->write_miss, "write_miss"},
                {jit->read_miss, "read_miss"}};
     _Static_assert(ARRAY_SIZE(one) == FIRST_MISS, "then come the slow paths");

@@ -267,6 +267,10 @@ static void gen_cold(struct translation *t, const struct cold *k)
         as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, tlb_tag(site->write)),
               0); /* linear again */
     as_lea(a, T2, rm_near(site));
+    if (k->stub) {
+        as_jmp_to(a, k->stub);
+        return;
+    }
     as_jmp_to(a, site->slot                   ? jit->slot_miss[t->set][site->write]
                  : site->paged && site->write ? jit->write_miss
                  : site->paged                ? jit->read_miss

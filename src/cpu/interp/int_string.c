@@ -53,22 +53,24 @@ static void *chunk(struct vcpu *c, const struct insn *i, unsigned seg, unsigned 
 
 /* ---- MOVS ---- */
 
-/* As an element-wise loop from low to high addresses: where the destination begins inside the
- * source, what was written is read again, so the copy goes in pieces of their distance. */
-static void copy_forward(uint8_t *to, const uint8_t *from, uint64_t bytes, unsigned size)
+/* As an element-wise loop from low to high addresses, also where what was written is read again:
+ * it is the same instruction. */
+static void copy_forward(uint8_t *to, const uint8_t *from, uint64_t count, unsigned size)
 {
-    uint64_t distance = (uint64_t)(to - from);
-    if (distance >= bytes) { /* also when `to` is below `from` */
-        memmove(to, from, bytes);
-        return;
+    switch (size) {
+    case 1:
+        __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+        break;
+    case 2:
+        __asm__ volatile("rep movsw" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+        break;
+    case 4:
+        __asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+        break;
+    default:
+        __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+        break;
     }
-    if (distance % size == 0 && distance) {
-        for (uint64_t done = 0; done < bytes; done += distance)
-            memcpy(to + done, from + done, bytes - done < distance ? bytes - done : distance);
-        return;
-    }
-    for (uint64_t done = 0; done < bytes; done += size)
-        store_le(to + done, load_le(from + done, size), size);
 }
 
 static uint64_t movs_some(struct vcpu *c, const struct insn *i, uint64_t limit, bool *ended)
@@ -78,7 +80,7 @@ static uint64_t movs_some(struct vcpu *c, const struct insn *i, uint64_t limit, 
         const void *from = chunk(c, i, i->seg, RSI, ACCESS_READ, &count);
         void *to = from ? chunk(c, i, SEG_ES, RDI, ACCESS_WRITE, &count) : NULL;
         if (to) {
-            copy_forward(to, from, count * i->opsize, i->opsize);
+            copy_forward(to, from, count, i->opsize);
             advance(c, i, RSI, count);
             advance(c, i, RDI, count);
             return count;
@@ -96,12 +98,20 @@ static uint64_t movs_some(struct vcpu *c, const struct insn *i, uint64_t limit, 
 
 static void fill(uint8_t *to, uint64_t v, uint64_t count, unsigned size)
 {
-    if (size == 1) {
-        memset(to, (int)(v & 0xff), count);
-        return;
+    switch (size) {
+    case 1:
+        __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(v) : "memory");
+        break;
+    case 2:
+        __asm__ volatile("rep stosw" : "+D"(to), "+c"(count) : "a"(v) : "memory");
+        break;
+    case 4:
+        __asm__ volatile("rep stosl" : "+D"(to), "+c"(count) : "a"(v) : "memory");
+        break;
+    default:
+        __asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(v) : "memory");
+        break;
     }
-    for (uint64_t n = 0; n < count; n++)
-        store_le(to + n * size, v, size);
 }
 
 static uint64_t stos_some(struct vcpu *c, const struct insn *i, uint64_t limit, bool *ended)

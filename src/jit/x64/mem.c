@@ -162,6 +162,13 @@ void gen_bail(struct translation *t, unsigned cc)
         cold_add(t, as_jcc(&t->as, cc), site, NULL);
 }
 
+void gen_bail_to(struct translation *t, unsigned cc, uint64_t stub)
+{
+    gen_bail(t, cc);
+    if (!t->failed)
+        t->cold[t->colds - 1].stub = stub;
+}
+
 static struct jit_site *gen_single(struct translation *t, const struct insn *i, unsigned bytes,
                                    bool write)
 {

@@ -352,6 +352,7 @@ void stubs_emit(struct jit *jit)
         emit_far_miss(&a, jit, set, true);
     }
     emit_write_miss(&a, jit);
+    string_stubs_emit(&a, jit);
     begin(&a);
     jit->code_used = (size_t)(a.p - jit->code_rw);
 }
