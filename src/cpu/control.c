@@ -277,7 +277,8 @@ uint64_t dr_read(const struct vcpu *c, unsigned n)
 
 static uint64_t tsc_at(const struct vcpu *c, uint64_t now_ns)
 {
-    return muldiv64(now_ns, c->tsc_hz, 1000000000);
+    const uint64_t ns_hz = 1000000000;
+    return c->tsc_hz == ns_hz ? now_ns : muldiv64(now_ns, c->tsc_hz, ns_hz);
 }
 
 static uint64_t tsc_raw(const struct vcpu *c)

@@ -102,6 +102,8 @@ extern const size_t tlb_global_map;
 extern const size_t tlb_info_pages;
 /* What STAC adds to vcpu.tlb when SMAP is on (jit only). */
 extern const size_t tlb_ac_distance;
+/* What SYSCALL adds to it (jit only). */
+extern const size_t tlb_super_distance;
 /* Number of the current address space, below SPACES. */
 unsigned tlb_space(const struct vcpu *c);
 /* Whether code at `linear`, just fetched, is on a global page. */

@@ -226,7 +226,8 @@ void tlb_select(struct vcpu *c)
         if (c->hooks)
             c->hooks->space_selected(c, space_index(c, all->current));
     }
-    if (c->jit && c->cpl != 3) { /* code switches between these two by itself */
+    if (c->jit) { /* code switches between these by itself */
+        tlb_table(c, TLB_USER);
         tlb_table(c, TLB_SUPER);
         tlb_table(c, TLB_SUPER_AC);
     }
@@ -260,6 +261,7 @@ unsigned tlb_space(const struct vcpu *c)
 }
 
 const size_t tlb_ac_distance = (TLB_SUPER_AC - TLB_SUPER) * sizeof(struct tlb_table);
+const size_t tlb_super_distance = (TLB_SUPER - TLB_USER) * sizeof(struct tlb_table);
 const size_t tlb_info_pages =
     offsetof(struct tlb_table, info) - offsetof(struct tlb_table, entry);
 _Static_assert(sizeof(struct tlb_info) == 16 && !offsetof(struct tlb_info, page), "as said");

@@ -112,8 +112,7 @@ static bool is_wide(const struct translation *t)
     return t->insns[0].code_bits == 64;
 }
 
-/* T2 = RIP of `offset`. */
-static void gen_rip(struct translation *t, int64_t offset)
+void gen_rip(struct translation *t, int64_t offset)
 {
     if (t->pinned) {
         as_mov_imm(&t->as, T2, (uint32_t)(t->out->code_base + offset));

@@ -5,10 +5,12 @@
  *   run.c          the loop: finds blocks, enters code, serves its exits; slow paths
  *   cache.c        memory, links between blocks, invalidation
  *   translate.c    one block: liveness of flags, instructions in order, ends
+ *   go_on.c        from C to another block
  *   groups.c       operands that are checked together
  *   mixed.c        pages that hold both code and data
  *   pinned.c       what 16-bit code and non-flat segments need beside that
  *   gen_int.c      integer instructions; gen_flow.c: branches, calls, the stack
+ *   gen_system.c   SYSCALL, SYSRET, control registers
  *   gen_segment.c  segment registers; gen_far.c: far transfers, INT, IRET
  *   tables.h       where memory operands and jumps are looked up
  *   view.h         the log, perf and `weir disas` look at what was made
@@ -130,6 +132,7 @@ struct jit {
     struct mixed_page mixed_pages[MIXED_PAGES];
     uint64_t miss_linear;              /* of the access that a stub gave up */
     uint64_t filled_host, filled_back; /* T1 and where to, once the TLB has it */
+    uint64_t go_on_at;                 /* where to, with all registers to be loaded */
     uint8_t dummy[4096];
 
     /* ---- C */
@@ -154,7 +157,7 @@ struct jit {
     struct jit_view *view; /* NULL: nobody looks */
     /* Stubs: addresses. */
     uint64_t enter, leave, return_none, site_call, slot_miss[SET_COUNT][2], write_miss,
-        read_miss, filled, exit_live, exit_saved, exit_indirect;
+        read_miss, filled, go_on, exit_live, exit_saved, exit_indirect;
     uint64_t far_miss[SET_COUNT][2]; /* [64-bit code] */
     uint64_t strings[2][4][2];       /* [MOVS][log2 of the size][64-bit addresses] */
     uint64_t jump_second, fpu_load, fpu_save, fpu_need[2][FPU_LEVELS]; /* [x87] */
@@ -268,6 +271,8 @@ void flags_save_all(struct translation *t);
 void gen_flags_image(struct translation *t);
 /* Leaves for the RIP in T2; the flags are in flags_ax. */
 void gen_indirect(struct translation *t);
+/* T2 = RIP of `offset`. */
+void gen_rip(struct translation *t, int64_t offset);
 /* Leaves for the instruction at `offset` from code_base. */
 void gen_jump(struct translation *t, int64_t offset);
 
@@ -275,6 +280,8 @@ void gen_jump(struct translation *t, int64_t offset);
 bool gen_far(struct translation *t, const struct insn *i, bool *ended);
 /* gen_segment.c: loads of segment registers in real and virtual-8086 mode */
 bool gen_segment(struct translation *t, const struct insn *i);
+/* gen_system.c; as gen_flow */
+bool gen_system(struct translation *t, const struct insn *i, bool *ended);
 /* gen_string.c */
 bool gen_string(struct translation *t, const struct insn *i);
 /* gen_vector.c */
@@ -361,8 +368,13 @@ void mixed_note(struct jit *jit);
 
 /* run.c: called by stubs. Returns where to go on, 0 to leave. */
 uint64_t jit_serve_site(struct jit_site *site);
+/* Makes what code relies on ready for the block at RIP. */
+void jit_enter_at(struct jit *jit, const struct jit_block *jb);
 /* Whether there is code for such blocks at all. */
 bool jit_translatable(const struct block *b);
+
+/* go_on.c: RIP is that of another block; C was called by code. Where to go on, as above. */
+uint64_t jit_go_on(struct jit *jit);
 
 /* ---- registers ---- */
 

@@ -141,6 +141,18 @@ static uint64_t fill_tlb(struct jit_site *site)
     return 0;
 }
 
+/* The instruction ended with something else than going on behind it. */
+static uint64_t settle(struct jit *jit, const struct insn *insn, enum weir_stop stop)
+{
+    stop = interp_settle(jit->c, insn, stop);
+    uint64_t where = stop == STOP_BOUNDARY || stop == STOP_BRANCH ? jit_go_on(jit) : 0;
+    if (where)
+        return where;
+    jit->stop = stop;
+    jit->site_stopped = true;
+    return 0;
+}
+
 static uint64_t serve_site(struct jit_site *site, struct insn *insn)
 {
     struct jit_block *b = site->block;
@@ -167,9 +179,7 @@ static uint64_t serve_site(struct jit_site *site, struct insn *insn)
         flags_to_code(jit);
         return site->resume;
     }
-    jit->stop = interp_settle(c, insn, stop == STOP_NEXT ? STOP_BOUNDARY : stop);
-    jit->site_stopped = true;
-    return 0;
+    return settle(jit, insn, stop == STOP_NEXT ? STOP_BOUNDARY : stop);
 }
 
 uint64_t jit_serve_site(struct jit_site *site)
@@ -186,6 +196,7 @@ uint64_t jit_serve_site(struct jit_site *site)
             return filled;
     }
     struct insn pair[2], *insn = site_insn(site, pair);
+    bool writes = memory && site->write;
     if (site->whole) {
         s->calls_operation++;
         s->operations[insn->op]++;
@@ -197,7 +208,7 @@ uint64_t jit_serve_site(struct jit_site *site)
     uint64_t began = stats_begin(s->calls++);
     uint64_t where = serve_site(site, insn);
     stats_end(began, &s->call_ticks, &s->calls_timed);
-    if (memory && site->write)
+    if (writes)
         mixed_note(jit);
     return where;
 }
@@ -327,19 +338,25 @@ static void sample(struct jit *jit)
     mark_hot(jit, jb);
 }
 
-/* Enters code. STOP_NEXT: it stopped between blocks. */
-static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
+void jit_enter_at(struct jit *jit, const struct jit_block *jb)
 {
     struct vcpu *c = jit->c;
     flags_to_code(jit);
     jit->code_base = c->rip - (jb->block->gpa & 0xfff);
-    jit->site_stopped = false;
     jit->returns_stale = false;
     jit->exit_link = NULL;
     jit->allowed = level_allowed(c);
     jit->x87_allowed = x87_allowed(c);
     jit->refused = false;
     jumps_check(jit);
+}
+
+/* Enters code. STOP_NEXT: it stopped between blocks. */
+static enum weir_stop enter(struct jit *jit, struct jit_block *jb)
+{
+    struct vcpu *c = jit->c;
+    jit_enter_at(jit, jb);
+    jit->site_stopped = false;
     uint64_t began = stats_begin(jit->stats.entries++);
     union {
         uint64_t address;

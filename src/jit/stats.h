@@ -21,6 +21,7 @@ enum jit_exit {
 struct jit_stats {
     uint64_t blocks, insns, flushes, entries, interpreted, links, unlinked, indirect_misses;
     uint64_t exits[EXIT_COUNT];
+    uint64_t went_on; /* from C to another block without leaving */
     /* Instructions done in C: their memory was not to be had, a condition held, no fast form. */
     uint64_t fills, calls_memory, calls_condition, calls_operation;
     uint64_t operations[OP_COUNT]; /* calls_operation, each */

@@ -188,7 +188,7 @@ static bool gen_insn(struct translation *t)
     if (UNLIKELY(t->c->ev.armed) && event_kinds(i) & t->c->ev.armed)
         gen_call(t);
     else if (gen_flow(t, i, &ended) || gen_far(t, i, &ended) || gen_string(t, i) ||
-             gen_segment(t, i))
+             gen_segment(t, i) || gen_system(t, i, &ended))
         plan(t, PLAN_MAKE, 0);
     else if (gen_integer(t, i) || gen_x87(t, i) || gen_vector(t, i))
         plan(t, PLAN_COPY, 0);

@@ -384,13 +384,14 @@ bool block_ends_at(const struct insn *i)
     case OP_CLAC:
     case OP_STI:
     case OP_POPF:
-    case OP_MOV_CR:
     case OP_LMSW:
     case OP_WRMSR:
     case OP_INVLPG:
     case OP_INVPCID:
     case OP_XSETBV:
         return true;
+    case OP_MOV_CR:
+        return i->opcode == 0x22; /* a write */
     default:
         return false;
     }

@@ -330,6 +330,9 @@ static void emit_read_miss(struct as *a, struct jit *jit)
     jit->filled = begin(a);
     as_load(a, T1, rm_near(&jit->filled_host));
     as_op(a, OPC(0, 0xff), 4, rm_near(&jit->filled_back), 0);
+    jit->go_on = begin(a); /* another block: what calls are on the stack is forgotten */
+    as_load(a, H_RSP, rm_near(&jit->stack_base));
+    as_op(a, OPC(0, 0xff), 4, rm_near(&jit->go_on_at), 0);
 }
 
 void stubs_emit(struct jit *jit)
