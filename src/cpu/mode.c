@@ -99,10 +99,11 @@ void cpu_mode_update(struct vcpu *c)
     if (UNLIKELY(c->ev.stepping) && c->ev.step_cpls >> c->cpl & 1 &&
         (!c->ev.step_by_cr3 || !((c->ev.step_cr3 ^ c->cr3) >> 12)))
         mode |= MODE_EVENTS;
+    bool was_64bit = cpu_is_64bit(c);
     c->mode = mode;
     c->linear_mask = cpu_is_64bit(c) ? ~0ull : 0xffffffffull;
-    for (unsigned seg = SEG_ES; seg <= SEG_GS; seg++)
-        seg_cache_renew(c, seg);
+    for (unsigned seg = was_64bit && cpu_is_64bit(c) ? SEG_FS : SEG_ES; seg <= SEG_GS; seg++)
+        seg_cache_renew(c, seg); /* 64-bit code ignores the others */
     c->mode |= flat_mode(c);
     tlb_select(c);
 }

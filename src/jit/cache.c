@@ -133,6 +133,7 @@ static void slot_clear(struct jit *jit, struct page_slot *s)
 
 static void slots_clear(struct jit *jit, enum slot_set set)
 {
+    memset(jit->slot_marks[set], 0, SLOT_MARKS);
     for (unsigned write = 0; write < 2; write++)
         for (unsigned n = 0; n < jit->slots_taken[set][write]; n++)
             slot_clear(jit, &jit->slots[set][write][n]);
@@ -284,15 +285,24 @@ static void table_drop_page(struct set_tables *t, uint64_t linear, unsigned log2
     }
 }
 
+static void slots_drop_page(struct jit *jit, enum slot_set set, uint64_t linear, unsigned log2)
+{
+    if (log2 == 12 && !jit->slot_marks[set][linear >> 12 & (SLOT_MARKS - 1)])
+        return;
+    for (unsigned write = 0; write < 2; write++) {
+        struct page_slot *s = jit->slots[set][write], *end = s + jit->slots_taken[set][write];
+        for (; s < end; s++)
+            if ((s->page ^ linear) >> log2 == 0)
+                slot_clear(jit, s);
+    }
+}
+
 static void page_dropped(struct vcpu *c, uint64_t linear, unsigned log2)
 {
     struct jit *jit = c->jit;
     jit->returns_stale = true;
     for (unsigned set = 0; set < SET_COUNT; set++)
-        for (unsigned write = 0; write < 2; write++)
-            for (unsigned n = 0; n < jit->slots_taken[set][write]; n++)
-                if ((jit->slots[set][write][n].page ^ linear) >> log2 == 0)
-                    slot_clear(jit, &jit->slots[set][write][n]);
+        slots_drop_page(jit, set, linear, log2);
     table_drop_page(&jit->super, linear, log2);
     for (unsigned s = 0; s < SPACES; s++)
         for (unsigned set = 0; set < 2; set++)

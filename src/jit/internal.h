@@ -122,7 +122,8 @@ struct jit {
     uint64_t stack_base, stack_limit; /* of RSP: calls that have not returned are in between */
     uint64_t no_return;               /* the return address on top when there are none */
     struct page_slot slots[SET_COUNT][2][SLOTS]; /* [write] */
-    struct jump_slot *jumps[SET_COUNT];          /* of the current address space */
+    uint8_t slot_marks[SET_COUNT][SLOT_MARKS];
+    struct jump_slot *jumps[SET_COUNT]; /* of the current address space */
     bool fill_all; /* SET_SUPER may have translations that are not global */
     struct set_tables super;
     struct set_tables spaces[SPACES][2]; /* SET_USER, SET_SUPER_AC */

@@ -116,8 +116,9 @@ static bool may_not_touch(const struct jit_site *site, uint64_t linear)
     return i->evex & 7 || (alignment && (site->leads || linear & (alignment - 1)));
 }
 
-/* If all that a memory operand needs is an entry in the TLB: makes it and says where to go on. */
-static uint64_t fill_tlb(struct jit_site *site)
+/* If all that a memory operand needs is an entry in the TLB: makes it and says where to go on.
+ * *faults: the access alone is the instruction's, it is not permitted, c->fault says so. */
+static uint64_t fill_tlb(struct jit_site *site, bool *faults)
 {
     struct jit *jit = site->block->jit;
     struct vcpu *c = jit->c;
@@ -126,10 +127,11 @@ static uint64_t fill_tlb(struct jit_site *site)
     const struct tlb_entry *e = &c->tlb[tlb_index(linear)];
     /* That this instruction does: it must not become dirty for what another one may write. */
     enum access access = site->write && !site->only_reads ? ACCESS_WRITE : ACCESS_READ;
-    if (!crosses && !may_not_touch(site, linear) &&
-        (!cpu_is_64bit(c) || is_canonical(linear)) &&
-        paging_translate(c, linear, access, c->cpl, &gpa) &&
-        (site->write ? e->write : e->read) == page) {
+    bool plain =
+        !crosses && !may_not_touch(site, linear) && (!cpu_is_64bit(c) || is_canonical(linear));
+    bool mapped = plain && paging_translate(c, linear, access, c->cpl, &gpa);
+    *faults = plain && !mapped && !site->leads && !site->alone && !site->range;
+    if (mapped && (site->write ? e->write : e->read) == page) {
         jit->filled_host = e->host + (linear & 0xfff);
         jit->filled_back = site->back;
         jit->want = site->block->level; /* for the block goes on */
@@ -153,17 +155,26 @@ static uint64_t settle(struct jit *jit, const struct insn *insn, enum weir_stop 
     return 0;
 }
 
+/* The instruction behind its end, as C does it. */
+static unsigned begin_in_c(struct jit_site *site, const struct insn *insn)
+{
+    struct jit *jit = site->block->jit;
+    struct vcpu *c = jit->c;
+    unsigned rest = jit->limited ? (unsigned)site->block->count - site->index : 0;
+    flags_from_code(jit);
+    c->rip = (jit->code_base + site->next) & rip_mask(c);
+    c->instructions -= rest; /* counted already */
+    c->insn_bytes = insn->length;
+    return rest;
+}
+
 static uint64_t serve_site(struct jit_site *site, struct insn *insn)
 {
     struct jit_block *b = site->block;
     struct jit *jit = b->jit;
     struct vcpu *c = jit->c;
     uint32_t generation = jit->generation;
-    unsigned rest = jit->limited ? (unsigned)b->count - site->index : 0; /* counted already */
-    flags_from_code(jit);
-    c->rip = (jit->code_base + site->next) & rip_mask(c);
-    c->instructions -= rest;
-    c->insn_bytes = insn->length;
+    unsigned rest = begin_in_c(site, insn);
     enum weir_stop stop = insn->exec(c, insn);
     bool goes_on = !site->alone && !site->leads && !c->touched &&
                    generation == jit->generation && !b->dead && !jit->returns_stale &&
@@ -186,16 +197,21 @@ uint64_t jit_serve_site(struct jit_site *site)
 {
     struct jit *jit = site->block->jit;
     struct jit_stats *s = &jit->stats;
-    bool memory = site->slot || site->paged;
+    bool memory = site->slot || site->paged, faults = false;
     if (site->slot && site->patience == 0) {
         change_to_pages(site);
     } else if (memory) {
-        uint64_t filled = fill_tlb(site);
+        uint64_t filled = fill_tlb(site, &faults);
         s->fills += filled != 0;
         if (filled)
             return filled;
     }
     struct insn pair[2], *insn = site_insn(site, pair);
+    if (faults) { /* to look once more would say the same */
+        s->calls_memory++;
+        begin_in_c(site, insn);
+        return settle(jit, insn, STOP_FAULT);
+    }
     bool writes = memory && site->write;
     if (site->whole) {
         s->calls_operation++;

@@ -21,6 +21,8 @@ struct page_slot {
 #define STACK_SLOTS 32u /* the first: of operands with base RSP, shared by code that is near */
 /* No page has this (non-canonical) address; should a guest use it, it finds `dummy`. */
 #define SLOT_EMPTY 0x7a3fc1d2e5b96000ull
+/* Of each set, by page number: whether a slot may have been filled with such a page. */
+#define SLOT_MARKS 1024u
 enum slot_set { SET_USER, SET_SUPER_AC, SET_SUPER, SET_COUNT };
 
 /* By RIP, in pairs; filled for the current address space only. */

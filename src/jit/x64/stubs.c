@@ -280,6 +280,19 @@ static void emit_save_three(struct as *a, struct jit *jit)
     as_store(a, rm_near(&jit->save[2]), H_RDX);
 }
 
+/* Notes in slot_marks that a slot of the set has the page in RDX; uses RCX. */
+static void emit_mark(struct as *a, struct jit *jit, unsigned set)
+{
+    _Static_assert(SLOT_MARKS == 1024, "mask");
+    as_store(a, rm_reg(H_RCX), H_RDX);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RCX), 12, 1);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(H_RCX), SLOT_MARKS - 1, 4);
+    as_store(a, rm_near(&jit->tmp2), H_RAX);
+    as_lea(a, H_RAX, rm_near(jit->slot_marks[set]));
+    as_op_imm(a, OPC(0, 0xc6), 0, rm_sib(H_RAX, H_RCX, 0, 0), 1, 1);
+    as_load(a, H_RAX, rm_near(&jit->tmp2));
+}
+
 /* T1 = linear - page of the site's slot. */
 static void emit_slot_miss(struct as *a, struct jit *jit, unsigned set, bool write)
 {
@@ -297,6 +310,7 @@ static void emit_slot_miss(struct as *a, struct jit *jit, unsigned set, bool wri
     uint8_t *not_global = set == SET_SUPER ? emit_global_test(a, jit) : NULL;
     as_store(a, rm_mem(H_RCX, 0), H_RDX);
     as_store(a, rm_mem(H_RCX, 8), H_RAX);
+    emit_mark(a, jit, set);
     if (not_global)
         as_patch(a, not_global, as_here(a));
     as_op(a, OPC(0, 0x2b) | OP_W, T1, rm_reg(H_RDX), 0);
