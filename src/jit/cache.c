@@ -377,6 +377,7 @@ void jit_flush(struct jit *jit)
 {
     jit->returns_stale = true;
     jit->code_used = jit->stub_bytes;
+    jit->cold_used = jit->cold_start;
     jit->arena_used = 0;
     jit->generation++;
     jit->stats.flushes++;
@@ -425,6 +426,7 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
     jit->arena = region + head;
     jit->arena_bytes = arena;
     jit->code_bytes = code_bytes;
+    jit->cold_start = code_bytes / 8 * 5;
     if (map_code(jit, region + head + arena) < 0) {
         int rc = err_errno(err, "translator: executable memory");
         if (jit->code_rw)

@@ -148,7 +148,8 @@ struct jit {
     uint32_t samples;
     uint8_t *code_rw, *code_rx;
     size_t code_bytes, stub_bytes, code_used;
-    uint8_t *arena; /* sites, links, blocks */
+    size_t cold_start, cold_used; /* slow paths are from cold_start on */
+    uint8_t *arena;               /* sites, links, blocks */
     size_t arena_bytes, arena_used;
     size_t region_bytes;
     bool limited; /* code checks insn_limit */
@@ -217,9 +218,10 @@ struct translation {
     bool x87;       /* uses the x87 registers */
     struct cold cold[COLD_MAX];
     unsigned colds;
-    uint8_t *begin;    /* of the code */
-    struct plan *plan; /* NULL: nobody wants to know */
-    bool failed;       /* out of room */
+    uint8_t *begin, *end;           /* of the code */
+    uint8_t *cold_begin, *cold_end; /* slow paths */
+    struct plan *plan;              /* NULL: nobody wants to know */
+    bool failed;                    /* out of room */
 };
 
 /* An action of the plan, for those who look. */

@@ -75,13 +75,23 @@ void asm_text(const struct jit_view *v, uint64_t code, size_t bytes, bool with_b
     }
 }
 
+/* Host code of a block, or of the stubs; slow paths of a block are elsewhere. */
+struct code {
+    uint64_t start, cold;
+    size_t bytes, cold_bytes;
+};
+
 static void out_section(const struct jit_view *v, struct vcpu *c, const char *head,
-                        uint64_t code, size_t bytes)
+                        const struct code *code)
 {
+    bool with_bytes = log_on(c->log, WEIR_LOG_OUT_BYTES);
     struct piece p;
     piece_init(&p);
-    weir_textf(&p.text, "%s: [size=%zu]\n", head, bytes);
-    asm_text(v, code, bytes, log_on(c->log, WEIR_LOG_OUT_BYTES), &p.text);
+    weir_textf(&p.text, "%s: [size=%zu]\n", head, code->bytes + code->cold_bytes);
+    asm_text(v, code->start, code->bytes, with_bytes, &p.text);
+    if (code->cold_bytes)
+        weir_textf(&p.text, "  -- slow paths\n");
+    asm_text(v, code->cold, code->cold_bytes, with_bytes, &p.text);
     weir_textf(&p.text, "\n");
     piece_write(&p, c->log, WEIR_LOG_OUT_ASM);
 }
@@ -92,7 +102,8 @@ void jit_log_prologue(struct vcpu *c)
     if (!jit || !jit->view || !log_on(c->log, WEIR_LOG_OUT_ASM) ||
         __atomic_exchange_n(&jit->view->prologue_shown, 1, __ATOMIC_RELAXED))
         return;
-    out_section(jit->view, c, "PROLOGUE", (uint64_t)(uintptr_t)jit->code_rx, jit->stub_bytes);
+    struct code stubs = {.start = (uint64_t)(uintptr_t)jit->code_rx, .bytes = jit->stub_bytes};
+    out_section(jit->view, c, "PROLOGUE", &stubs);
 }
 
 /* ---- a block ---- */
@@ -102,7 +113,7 @@ static uint64_t block_start(const struct jit_block *b)
     return b->entry_live < b->entry_saved ? b->entry_live : b->entry_saved;
 }
 
-static void log_block(struct translation *t, uint64_t linear, uint64_t code, size_t bytes)
+static void log_block(struct translation *t, uint64_t linear, const struct code *code)
 {
     struct jit_view *v = t->jit->view;
     struct log *log = t->c->log;
@@ -118,20 +129,20 @@ static void log_block(struct translation *t, uint64_t linear, uint64_t code, siz
         piece_write(&p, log, WEIR_LOG_OP);
     }
     if (log_on(log, WEIR_LOG_OUT_ASM))
-        out_section(v, t->c, "OUT", code, bytes);
+        out_section(v, t->c, "OUT", code);
 }
 
 /* Host code under the guest instruction it was made for. */
-static void stage_asm(struct translation *t, uint64_t linear, uint64_t code, size_t bytes)
+static void stage_asm(struct translation *t, uint64_t linear, const struct code *code)
 {
     struct jit_view *v = t->jit->view;
     size_t at = 0;
-    weir_textf(v->asm_out, "OUT: [size=%zu]\n", bytes);
+    weir_textf(v->asm_out, "OUT: [size=%zu]\n", code->bytes + code->cold_bytes);
     for (unsigned n = 0; n < t->plan->count; n++) {
         const struct action *k = &t->plan->actions[n];
         if (k->kind != PLAN_INSN && k->kind != PLAN_COLD)
             continue;
-        asm_text(v, code + at, k->code - at, false, v->asm_out);
+        asm_text(v, code->start + at, k->code - at, false, v->asm_out);
         at = k->code;
         const struct insn *i = &t->insns[k->at];
         uint64_t address = plan_address(t, linear, k->at);
@@ -141,10 +152,10 @@ static void stage_asm(struct translation *t, uint64_t linear, uint64_t code, siz
                            sizeof(text));
         if (k->kind == PLAN_INSN)
             weir_textf(v->asm_out, "\n ---- %016llx  %s\n", (unsigned long long)address, text);
-        else if (bytes > at)
+        else if (code->cold_bytes)
             weir_textf(v->asm_out, "\n ---- slow paths\n");
     }
-    asm_text(v, code + at, bytes - at, false, v->asm_out);
+    asm_text(v, code->cold, code->cold_bytes, false, v->asm_out);
     weir_textf(v->asm_out, "\n");
 }
 
@@ -153,13 +164,18 @@ void view_block(struct translation *t)
     struct jit_view *v = t->jit->view;
     struct vcpu *c = t->c;
     uint64_t linear = (c->segc[SEG_CS].base + c->rip) & c->linear_mask;
-    uint64_t code = block_start(t->out);
-    size_t bytes = as_here(&t->as) - code;
+    struct code code = {block_start(t->out), (uint64_t)t->cold_begin + (uint64_t)t->as.rx, 0,
+                        (size_t)(t->cold_end - t->cold_begin)};
+    code.bytes = (uint64_t)t->end + (uint64_t)t->as.rx - code.start;
     if (perf_on(&v->perf)) {
         char name[64];
-        snprintf(name, sizeof(name), "guest 0x%llx %u cpl%u", (unsigned long long)linear,
-                 16u << (t->block->mode & MODE_CODE_MASK), c->cpl);
-        perf_code(&v->perf, code, bytes, name);
+        int n =
+            snprintf(name, sizeof(name), "guest 0x%llx %u cpl%u", (unsigned long long)linear,
+                     16u << (t->block->mode & MODE_CODE_MASK), c->cpl);
+        perf_code(&v->perf, code.start, code.bytes, name);
+        snprintf(name + n, sizeof(name) - (size_t)n, " slow");
+        if (code.cold_bytes)
+            perf_code(&v->perf, code.cold, code.cold_bytes, name);
     }
     if (!t->plan)
         return;
@@ -169,9 +185,9 @@ void view_block(struct translation *t)
         weir_textf(v->plan_out, "\n");
     }
     if (v->asm_out)
-        stage_asm(t, linear, code, bytes);
+        stage_asm(t, linear, &code);
     if (log_wants(c->log, linear))
-        log_block(t, linear, code, bytes);
+        log_block(t, linear, &code);
 }
 
 /* ---- life ---- */

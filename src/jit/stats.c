@@ -47,7 +47,7 @@ bool jit_stats_read(const struct vcpu *c, struct weir_jit_stats *out)
         .size = sizeof(*out),
         .blocks = s->blocks,
         .instructions = s->insns,
-        .code_bytes = jit->code_used,
+        .code_bytes = jit->code_used + jit->cold_used - jit->cold_start,
         .code_bytes_max = jit->code_bytes,
         .data_bytes = jit->arena_used,
         .data_bytes_max = jit->arena_bytes,

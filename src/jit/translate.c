@@ -277,6 +277,16 @@ static void gen_cold(struct translation *t, const struct cold *k)
                                               : jit->site_call);
 }
 
+/* Far from the fast paths, which so share lines of the host's cache with each other alone. */
+static void gen_colds(struct translation *t)
+{
+    t->end = t->as.p;
+    t->as.p = t->cold_begin = t->jit->code_rw + t->jit->cold_used;
+    for (unsigned n = 0; n < t->colds; n++)
+        gen_cold(t, &t->cold[n]);
+    t->cold_end = t->as.p;
+}
+
 /* ---- the block ---- */
 
 static bool decode_again(struct translation *t)
@@ -380,7 +390,6 @@ static bool start(struct translation *t, struct jit *jit, struct block *b)
 {
     t->as.p = jit->code_rw + jit->code_used;
     t->as.rx = jit->code_rx - jit->code_rw;
-    t->as.end = jit->code_rw + jit->code_bytes;
     t->jit = jit;
     t->c = jit->c;
     t->block = b;
@@ -394,7 +403,9 @@ static bool start(struct translation *t, struct jit *jit, struct block *b)
     t->flat = b->mode & MODE_FLAT;
     t->pinned = mode_pinned(b->mode);
     t->out = arena_take(jit, sizeof(*t->out));
-    if (!t->out || (size_t)(t->as.end - t->as.p) < (BLOCK_INSNS + 4) * CODE_PER_INSN)
+    size_t room = (BLOCK_INSNS + 4) * CODE_PER_INSN;
+    if (!t->out || jit->cold_start - jit->code_used < room ||
+        jit->code_bytes - jit->cold_used < room)
         return false;
     if (decode_again(t))
         return true;
@@ -438,11 +449,11 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     if (!ended)
         gen_jump(&t, t.offset);
     plan(&t, PLAN_COLD, 0);
-    for (unsigned n = 0; n < t.colds; n++)
-        gen_cold(&t, &t.cold[n]);
+    gen_colds(&t);
     if (t.failed)
         return NULL;
-    jit->code_used = (size_t)(t.as.p - jit->code_rw);
+    jit->code_used = (size_t)(t.end - jit->code_rw);
+    jit->cold_used = (size_t)(t.cold_end - jit->code_rw);
     jit->stats.blocks++;
     jit->stats.insns += t.count;
     out->other = b->native;

@@ -30,7 +30,6 @@ enum host_reg {
 struct as {
     uint8_t *p; /* where the next byte is written */
     int64_t rx; /* its address when it runs = (uint64_t)p + rx */
-    uint8_t *end;
 };
 
 /* Opcode: map << 8 | byte, and a mandatory prefix. */
