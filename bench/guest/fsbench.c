@@ -57,11 +57,12 @@ static int read_file(const char *name, size_t bytes, int rounds, const char *how
 static int call_nothing(long count)
 {
     struct weir_hc_header block;
+    struct host host = host_of(0);
     double best = 1e9;
     for (int k = 0; k < 5; k++) {
         double start = now_s();
         for (long n = 0; n < count; n++)
-            host_call(&block, WEIR_HC_NULL, sizeof(block));
+            host_call(&host, &block, WEIR_HC_NULL, sizeof(block));
         double ns = (now_s() - start) / (double)count * 1e9;
         best = ns < best ? ns : best;
     }
@@ -78,12 +79,13 @@ static int read_share(const char *path, long count)
     double best = 0;
     memset(buffer, 1, sizeof(buffer));
     int number = host_share(NULL, &share);
-    if (number < 0 || host_open(number, path, O_RDONLY, 0, &handle, &st) < 0)
+    struct host host = host_of(number);
+    if (number < 0 || host_open(&host, path, O_RDONLY, 0, &handle, &st) < 0)
         return 1;
     for (int k = 0; k < 5; k++) {
         double start = now_s();
         for (long n = 0; n < count; n++)
-            if (host_read(handle, (uint64_t)(n % 64) * PIECE, buffer, PIECE) != PIECE)
+            if (host_read(&host, handle, (uint64_t)(n % 64) * PIECE, buffer, PIECE) != PIECE)
                 return 1;
         double speed = (double)count * PIECE / (now_s() - start) / 1e9;
         best = speed > best ? speed : best;

@@ -103,7 +103,7 @@ static char *setting(const struct config *c, const char *key, char *after)
 
 static void make_directories(const char *path)
 {
-    char part[PATH_BYTES];
+    char part[FUSE_PATH_BYTES];
     for (size_t k = 1; path[k - 1] && k < sizeof(part); k++)
         if (path[k] == '/' || !path[k]) {
             snprintf(part, sizeof(part), "%.*s", (int)k, path);
@@ -114,7 +114,7 @@ static void make_directories(const char *path)
 static bool try_mount(const char *source, const char *root, const char *path, const char *type,
                       unsigned long flags, const char *data)
 {
-    char target[PATH_BYTES];
+    char target[FUSE_PATH_BYTES];
     snprintf(target, sizeof(target), "%s%s", root, path);
     make_directories(target);
     return mount(source, target, type, flags, data) == 0;
@@ -295,7 +295,7 @@ static void mount_all(struct run *r)
     }
     make_links(r->root);
     for (char *s = NULL; (s = setting(&r->config, "mount", s));) {
-        char *copy = strdup(s), *rest = copy, target[PATH_BYTES];
+        char *copy = strdup(s), *rest = copy, target[FUSE_PATH_BYTES];
         const char *name = strsep(&rest, ":");
         char *options = strsep(&rest, ":");
         snprintf(target, sizeof(target), "%s%s", r->root, rest ? rest : "/mnt");

@@ -45,7 +45,7 @@ static int wrong_usage(void)
 }
 
 /* Takes "-s NAME" at the front; the share's number, or a negative status. */
-static int take_share(int *argc, char ***argv)
+static int take_share(int *argc, char ***argv, struct host *host)
 {
     struct host_share share;
     const char *name = NULL;
@@ -61,6 +61,7 @@ static int take_share(int *argc, char ***argv)
                      : "weirctl: the host shares nothing (weir -hostcall "
                        "share=NAME,path=DIR)%.0s\n",
                 name);
+    *host = host_of(number);
     return number;
 }
 
@@ -92,10 +93,11 @@ static bool write_all(int fd, const char *data, size_t bytes)
     return true;
 }
 
-static int copy_out(uint32_t handle, int fd, char *buffer, const char *from, const char *to)
+static int copy_out(struct host *host, uint32_t handle, int fd, char *buffer, const char *from,
+                    const char *to)
 {
     for (uint64_t at = 0;;) {
-        long bytes = host_read(handle, at, buffer, CHUNK);
+        long bytes = host_read(host, handle, at, buffer, CHUNK);
         if (bytes < 0)
             return complain(from, (int)bytes);
         if (!bytes)
@@ -110,12 +112,13 @@ static int command_get(int argc, char **argv)
 {
     struct host_stat st;
     uint32_t handle;
-    int share = take_share(&argc, &argv);
+    struct host place, *host = &place;
+    int share = take_share(&argc, &argv, host);
     if (share < 0 || argc < 2 || argc > 3)
         return share < 0 ? 1 : wrong_usage();
     const char *from = relative(argv[1]), *to = argc == 3 ? argv[2] : last_name(from);
     char *buffer = malloc(CHUNK);
-    int error = buffer ? host_open(share, from, O_RDONLY, 0, &handle, &st) : -ENOMEM;
+    int error = buffer ? host_open(host, from, O_RDONLY, 0, &handle, &st) : -ENOMEM;
     if (error == 0 && S_ISDIR(st.mode))
         error = -EISDIR;
     if (error < 0)
@@ -125,13 +128,14 @@ static int command_get(int argc, char **argv)
                       : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, st.mode & 0777);
     if (fd < 0)
         return complain(to, -errno);
-    int status = copy_out(handle, fd, buffer, from, to);
+    int status = copy_out(host, handle, fd, buffer, from, to);
     if (!standard && close(fd) < 0)
         status = complain(to, -errno);
     return status;
 }
 
-static int copy_in(int fd, uint32_t handle, char *buffer, const char *from, const char *to)
+static int copy_in(struct host *host, int fd, uint32_t handle, char *buffer, const char *from,
+                   const char *to)
 {
     for (uint64_t at = 0;;) {
         ssize_t bytes = read(fd, buffer, CHUNK);
@@ -139,7 +143,7 @@ static int copy_in(int fd, uint32_t handle, char *buffer, const char *from, cons
             return complain(from, -errno);
         if (!bytes)
             return 0;
-        long done = host_write(handle, at, buffer, (size_t)bytes);
+        long done = host_write(host, handle, at, buffer, (size_t)bytes);
         if (done != bytes)
             return complain(to, done < 0 ? (int)done : -ENOSPC);
         at += (uint64_t)bytes;
@@ -151,7 +155,8 @@ static int command_put(int argc, char **argv)
     struct stat local = {.st_mode = 0644};
     struct host_stat st;
     uint32_t handle;
-    int share = take_share(&argc, &argv);
+    struct host place, *host = &place;
+    int share = take_share(&argc, &argv, host);
     if (share < 0 || argc < 2 || argc > 3)
         return share < 0 ? 1 : wrong_usage();
     bool standard = !strcmp(argv[1], "-");
@@ -162,13 +167,13 @@ static int command_put(int argc, char **argv)
     if (fd < 0 || (!standard && fstat(fd, &local) < 0))
         return complain(argv[1], -errno);
     char *buffer = malloc(CHUNK);
-    int error = buffer ? host_open(share, to, O_WRONLY | O_CREAT | O_TRUNC,
-                                   local.st_mode & 0777, &handle, &st)
+    int error = buffer ? host_open(host, to, O_WRONLY | O_CREAT | O_TRUNC, local.st_mode & 0777,
+                                   &handle, &st)
                        : -ENOMEM;
     if (error < 0)
         return complain(to, error);
-    int status = copy_in(fd, handle, buffer, argv[1], to);
-    error = host_close(handle);
+    int status = copy_in(host, fd, handle, buffer, argv[1], to);
+    error = host_close(host, handle);
     return error < 0 ? complain(to, error) : status;
 }
 
@@ -184,13 +189,14 @@ static void print_entry(const struct host_entry *e)
            (unsigned long long)e->st.size, when, e->name);
 }
 
-static int list(uint32_t handle, const char *path)
+static int list(struct host *host, uint32_t handle, const char *path)
 {
     static char records[65536];
     struct host_entry entry;
     uint64_t cookie = 0;
     long bytes;
-    while ((bytes = host_read_directory(handle, cookie, true, records, sizeof(records))) > 0)
+    while ((bytes = host_read_directory(host, handle, cookie, true, records, sizeof(records))) >
+           0)
         for (size_t at = 0; host_next_entry(records, (size_t)bytes, &at, true, &entry);) {
             cookie = entry.cookie;
             if (strcmp(entry.name, ".") && strcmp(entry.name, ".."))
@@ -203,11 +209,12 @@ static int command_ls(int argc, char **argv)
 {
     struct host_stat st;
     uint32_t handle;
-    int share = take_share(&argc, &argv);
+    struct host place, *host = &place;
+    int share = take_share(&argc, &argv, host);
     if (share < 0 || argc > 2)
         return share < 0 ? 1 : wrong_usage();
     const char *path = argc == 2 ? relative(argv[1]) : "";
-    int error = host_stat(share, path, &st);
+    int error = host_stat(host, path, &st);
     if (error == 0 && !S_ISDIR(st.mode)) {
         struct host_entry entry = {.type = st.mode, .st = st};
         snprintf(entry.name, sizeof(entry.name), "%s", last_name(path));
@@ -215,8 +222,8 @@ static int command_ls(int argc, char **argv)
         return 0;
     }
     if (error == 0)
-        error = host_open(share, path, O_RDONLY | O_DIRECTORY, 0, &handle, &st);
-    return error < 0 ? complain(*path ? path : "/", error) : list(handle, path);
+        error = host_open(host, path, O_RDONLY | O_DIRECTORY, 0, &handle, &st);
+    return error < 0 ? complain(*path ? path : "/", error) : list(host, handle, path);
 }
 
 static int command_shares(int argc, char **argv)
@@ -234,11 +241,12 @@ static int command_screenshot(int argc, char **argv)
 {
     struct host_stat st;
     uint32_t handle;
-    int share = take_share(&argc, &argv);
+    struct host place, *host = &place;
+    int share = take_share(&argc, &argv, host);
     if (share < 0 || argc != 2)
         return share < 0 ? 1 : wrong_usage();
     const char *path = relative(argv[1]);
-    int error = host_open(share, path, O_WRONLY | O_CREAT | O_TRUNC, 0644, &handle, &st);
+    int error = host_open(host, path, O_WRONLY | O_CREAT | O_TRUNC, 0644, &handle, &st);
     if (error < 0)
         return complain(path, error);
     error = host_screenshot(handle);

@@ -15,7 +15,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 2 << 20, REQUEST_MAX = TRANSFER_MAX + 65536, SPLICE_LEAST = 65536 };
+enum {
+    BUFFER_BYTES = 2 << 20,
+    REQUEST_MAX = FUSE_TRANSFER_MAX + 65536,
+    SCRATCH_AT = 4096, /* behind the largest request that is no write */
+    SPLICE_LEAST = 65536,
+};
 
 /* ---- answers ---- */
 
@@ -38,7 +43,7 @@ static void open_pipe(struct weirfs *fs)
 static void send_reply(struct weirfs *fs, int error, const void *data, size_t bytes)
 {
     struct fuse_out_header out = {
-        .len = (uint32_t)(sizeof(out) + bytes), .error = error, .unique = fs->in.unique};
+        .len = (uint32_t)(sizeof(out) + bytes), .error = error, .unique = fs->server.in.unique};
     struct iovec parts[] = {{&out, sizeof(out)}, {(void *)data, bytes}};
     /* ENOENT: whoever asked was killed meanwhile. */
     if (writev(fs->fd, parts, bytes ? 2 : 1) < 0 && errno != ENOENT && errno != EINTR)
@@ -50,7 +55,7 @@ static void send_reply(struct weirfs *fs, int error, const void *data, size_t by
 static bool splice_reply(struct weirfs *fs, const void *data, size_t bytes)
 {
     struct fuse_out_header out = {.len = (uint32_t)(sizeof(out) + bytes),
-                                  .unique = fs->in.unique};
+                                  .unique = fs->server.in.unique};
     struct iovec part = {(void *)data, bytes};
     if (bytes < SPLICE_LEAST || fs->pipe[0] < 0 ||
         write(fs->pipe[1], &out, sizeof(out)) != sizeof(out))
@@ -62,189 +67,39 @@ static bool splice_reply(struct weirfs *fs, const void *data, size_t bytes)
     return good;
 }
 
-void reply_data(struct weirfs *fs, const void *data, size_t bytes)
+static struct weirfs *weirfs_of(struct fuse_server *server)
 {
-    if (!splice_reply(fs, data, bytes))
-        reply(fs, data, bytes);
+    return (struct weirfs *)((char *)server - offsetof(struct weirfs, server));
 }
 
-void reply_error(struct weirfs *fs, int error)
+static void port_reply(struct fuse_server *server, int error, const void *data, size_t bytes)
 {
-    send_reply(fs, error, NULL, 0);
+    send_reply(weirfs_of(server), error, data, bytes);
 }
 
-void reply(struct weirfs *fs, const void *data, size_t bytes)
+static void port_read(struct fuse_server *server, uint32_t handle, uint64_t offset,
+                      size_t bytes)
 {
-    send_reply(fs, 0, data, bytes);
+    struct weirfs *fs = weirfs_of(server);
+    long done = host_read(&fs->host, handle, offset, server->scratch, bytes);
+    if (done < 0)
+        send_reply(fs, (int)done, NULL, 0);
+    else if (!splice_reply(fs, server->scratch, (size_t)done))
+        send_reply(fs, 0, server->scratch, (size_t)done);
 }
 
-void fill_attr(struct weirfs *fs, const struct host_stat *st, struct fuse_attr *attr)
+static long port_write(struct fuse_server *server, uint32_t handle, uint64_t offset,
+                       size_t bytes)
 {
-    *attr = (struct fuse_attr){
-        .ino = st->ino,
-        .size = st->size,
-        .blocks = st->blocks,
-        .atime = (uint64_t)st->atime.s,
-        .mtime = (uint64_t)st->mtime.s,
-        .ctime = (uint64_t)st->ctime.s,
-        .atimensec = st->atime.ns,
-        .mtimensec = st->mtime.ns,
-        .ctimensec = st->ctime.ns,
-        .mode = st->mode,
-        .nlink = st->nlink,
-        .uid = st->uid == fs->share.owner_uid ? fs->options.uid : st->uid,
-        .gid = st->gid == fs->share.owner_gid ? fs->options.gid : st->gid,
-        .blksize = 65536,
-    };
+    struct weirfs *fs = weirfs_of(server);
+    size_t head = sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in);
+    size_t there = server->in.len - head;
+    return host_write(&fs->host, handle, offset, fs->buffer + head,
+                      bytes < there ? bytes : there);
 }
 
-void remember_times(struct node *node, const struct host_stat *st)
-{
-    node->mtime = st->mtime;
-    node->size = st->size;
-}
-
-bool fill_entry(struct weirfs *fs, struct node *parent, const char *name,
-                const struct host_stat *st, struct fuse_entry_out *out, struct node **found)
-{
-    struct node *node = table_enter(&fs->table, parent, name, st);
-    *found = node;
-    if (!node)
-        return false;
-    node->lookups++;
-    remember_times(node, st);
-    *out = (struct fuse_entry_out){.nodeid = (uintptr_t)node,
-                                   .entry_valid = fs->options.timeout_s,
-                                   .attr_valid = fs->options.timeout_s};
-    fill_attr(fs, st, &out->attr);
-    return true;
-}
-
-void reply_entry(struct weirfs *fs, struct node *parent, const char *name,
-                 const struct host_stat *st)
-{
-    struct fuse_entry_out out;
-    struct node *node;
-    if (fill_entry(fs, parent, name, st, &out, &node))
-        reply(fs, &out, sizeof(out));
-    else
-        reply_error(fs, -ENOMEM);
-}
-
-struct node *node_of(struct weirfs *fs, uint64_t id)
-{
-    return id == FUSE_ROOT_ID ? &fs->table.root : (struct node *)(uintptr_t)id;
-}
-
-/* ---- requests ---- */
-
-static void op_init(struct weirfs *fs, struct node *node, const void *argument)
-{
-    const struct fuse_init_in *in = argument;
-    struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION,
-                                .minor = FUSE_KERNEL_MINOR_VERSION,
-                                .max_readahead = in->max_readahead,
-                                .max_background = 16,
-                                .congestion_threshold = 12,
-                                .max_write = TRANSFER_MAX,
-                                .time_gran = 1,
-                                .max_pages = TRANSFER_MAX / 4096};
-    uint32_t wanted = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ATOMIC_O_TRUNC |
-                      FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_PARALLEL_DIROPS |
-                      FUSE_MAX_PAGES | FUSE_AUTO_INVAL_DATA | FUSE_EXPORT_SUPPORT |
-                      FUSE_CACHE_SYMLINKS;
-    (void)node;
-    if (fs->options.writeback)
-        wanted |= FUSE_WRITEBACK_CACHE;
-    if (in->major < 7 || (in->major == 7 && in->minor < 28)) {
-        fprintf(stderr, "weirfs: the kernel's FUSE is too old (%u.%u)\n", in->major, in->minor);
-        reply_error(fs, -EPROTO);
-        fs->quit = true;
-        return;
-    }
-    out.flags = in->flags & wanted;
-    reply(fs, &out, in->minor < 23 ? FUSE_COMPAT_22_INIT_OUT_SIZE : sizeof(out));
-    fs->ready = true;
-}
-
-static void op_forget(struct weirfs *fs, struct node *node, const void *argument)
-{
-    const struct fuse_forget_in *in = argument;
-    table_forget(&fs->table, node, in->nlookup);
-}
-
-static void op_batch_forget(struct weirfs *fs, struct node *node, const void *argument)
-{
-    const struct fuse_batch_forget_in *in = argument;
-    const struct fuse_forget_one *one = (const void *)(in + 1);
-    uint32_t fits = (uint32_t)((fs->in.len - sizeof(fs->in) - sizeof(*in)) / sizeof(*one));
-    (void)node;
-    for (uint32_t k = 0; k < in->count && k < fits; k++)
-        table_forget(&fs->table, node_of(fs, one[k].nodeid), one[k].nlookup);
-}
-
-/* Nothing to answer, or nothing to do. */
-static void op_ignore(struct weirfs *fs, struct node *node, const void *argument)
-{
-    (void)fs, (void)node, (void)argument;
-}
-
-static void op_done(struct weirfs *fs, struct node *node, const void *argument)
-{
-    (void)node, (void)argument;
-    reply_error(fs, 0);
-}
-
-static const struct {
-    weirfs_operation *run;
-    size_t bytes; /* of its argument at least */
-} operations[] = {
-    [FUSE_LOOKUP] = {op_lookup, 1},
-    [FUSE_FORGET] = {op_forget, sizeof(struct fuse_forget_in)},
-    [FUSE_GETATTR] = {op_getattr, 0},
-    [FUSE_SETATTR] = {op_setattr, sizeof(struct fuse_setattr_in)},
-    [FUSE_READLINK] = {op_readlink, 0},
-    [FUSE_SYMLINK] = {op_symlink, 2},
-    [FUSE_MKNOD] = {op_mknod, sizeof(struct fuse_mknod_in) + 1},
-    [FUSE_MKDIR] = {op_mkdir, sizeof(struct fuse_mkdir_in) + 1},
-    [FUSE_UNLINK] = {op_unlink, 1},
-    [FUSE_RMDIR] = {op_rmdir, 1},
-    [FUSE_RENAME] = {op_rename, sizeof(struct fuse_rename_in) + 2},
-    [FUSE_LINK] = {op_link, sizeof(struct fuse_link_in) + 1},
-    [FUSE_OPEN] = {op_open, sizeof(struct fuse_open_in)},
-    [FUSE_READ] = {op_read, sizeof(struct fuse_read_in)},
-    [FUSE_WRITE] = {op_write, sizeof(struct fuse_write_in)},
-    [FUSE_STATFS] = {op_statfs, 0},
-    [FUSE_RELEASE] = {op_release, sizeof(struct fuse_release_in)},
-    [FUSE_FSYNC] = {op_fsync, sizeof(struct fuse_fsync_in)},
-    [FUSE_INIT] = {op_init, 16},
-    [FUSE_OPENDIR] = {op_opendir, sizeof(struct fuse_open_in)},
-    [FUSE_READDIR] = {op_readdir, sizeof(struct fuse_read_in)},
-    [FUSE_RELEASEDIR] = {op_releasedir, sizeof(struct fuse_release_in)},
-    [FUSE_FSYNCDIR] = {op_fsync, sizeof(struct fuse_fsync_in)},
-    [FUSE_CREATE] = {op_create, sizeof(struct fuse_create_in) + 1},
-    [FUSE_INTERRUPT] = {op_ignore, 0},
-    [FUSE_DESTROY] = {op_done, 0},
-    [FUSE_BATCH_FORGET] = {op_batch_forget, sizeof(struct fuse_batch_forget_in)},
-    [FUSE_READDIRPLUS] = {op_readdirplus, sizeof(struct fuse_read_in)},
-    [FUSE_RENAME2] = {op_rename2, sizeof(struct fuse_rename2_in) + 2},
-    [FUSE_LSEEK] = {op_lseek, sizeof(struct fuse_lseek_in)},
-};
-
-/* What is not in the table gets ENOSYS: the kernel does it by itself from then on (locks, access
- * checks, flush at close, copies), or says that it is not supported (extended attributes). */
-static void serve(struct weirfs *fs, size_t bytes)
-{
-    memcpy(&fs->in, fs->buffer, sizeof(fs->in));
-    fs->buffer[bytes] = 0;
-    uint32_t code = fs->in.opcode;
-    if (code >= sizeof(operations) / sizeof(*operations) || !operations[code].run)
-        reply_error(fs, -ENOSYS);
-    else if (bytes - sizeof(fs->in) < operations[code].bytes)
-        reply_error(fs, -EINVAL);
-    else
-        operations[code].run(fs, node_of(fs, fs->in.nodeid), fs->buffer + sizeof(fs->in));
-}
+static const struct fuse_port port = {
+    .reply = port_reply, .read = port_read, .write = port_write};
 
 /* One request; false when the file system is unmounted. */
 static bool serve_one(struct weirfs *fs)
@@ -253,9 +108,10 @@ static bool serve_one(struct weirfs *fs)
     if (bytes < 0)
         /* ENOENT: the request was taken back. */
         return errno == EINTR || errno == EAGAIN || errno == ENOENT;
-    if ((size_t)bytes >= sizeof(struct fuse_in_header))
-        serve(fs, (size_t)bytes);
-    return !fs->quit;
+    fuse_server_serve(&fs->server, fs->buffer, (size_t)bytes);
+    if (fs->server.too_old)
+        fprintf(stderr, "weirfs: the kernel's FUSE is too old\n");
+    return !fs->quit && !fs->server.too_old;
 }
 
 /* ---- the mount ---- */
@@ -292,7 +148,7 @@ static bool do_mount(struct weirfs *fs)
  * would wait for us. */
 static void set_read_ahead(const struct weirfs *fs)
 {
-    char line[1024], path[64], real[PATH_BYTES];
+    char line[1024], path[64], real[FUSE_PATH_BYTES];
     unsigned major, minor, best_major = 0, best_minor = 0;
     FILE *file = fopen("/proc/self/mountinfo", "re");
     while (file && fgets(line, sizeof(line), file)) {
@@ -337,27 +193,47 @@ static bool make_buffer(struct weirfs *fs)
     return true;
 }
 
+static bool make_server(struct weirfs *fs)
+{
+    const struct mount_options *o = &fs->options;
+    fs->server = (struct fuse_server){
+        .options = {.direct = o->direct,
+                    .writeback = o->writeback,
+                    .timeout_s = o->timeout_s,
+                    .uid = o->uid,
+                    .gid = o->gid,
+                    .owner_uid = fs->share.owner_uid,
+                    .owner_gid = fs->share.owner_gid,
+                    .transfer_max = FUSE_TRANSFER_MAX},
+        .port = &port,
+        .host = &fs->host,
+        .scratch = fs->buffer + SCRATCH_AT,
+        .scratch_bytes = FUSE_TRANSFER_MAX,
+    };
+    return fuse_server_init(&fs->server);
+}
+
 static bool prepare(struct weirfs *fs)
 {
     struct host_stat st;
-    fs->number = host_share(fs->options.share, &fs->share);
-    if (fs->number < 0) {
+    int number = host_share(fs->options.share, &fs->share);
+    if (number < 0) {
         complain(fs->options.share ? fs->options.share : "weirfs",
                  fs->options.share
                      ? "the host has no share of this name; weirctl shares lists them"
                      : "the host shares nothing: weir -hostcall share=NAME,path=DIR");
         return false;
     }
-    int error = host_stat(fs->number, "", &st);
+    fs->host = host_of(number);
+    int error = host_stat(&fs->host, "", &st);
     if (error < 0) {
         complain(fs->share.name, strerror(-error));
         return false;
     }
-    if (!table_init(&fs->table) || !make_buffer(fs)) {
+    if (!make_buffer(fs) || !make_server(fs)) {
         complain(fs->share.name, "out of memory");
         return false;
     }
-    fs->table.root.type = S_IFDIR;
     fs->pipe[0] = -1;
     open_pipe(fs);
     return open_device(fs) && do_mount(fs);
@@ -392,9 +268,9 @@ static int serve_all(struct weirfs *fs, int ready_fd)
     signal(SIGHUP, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    while (!fs->ready && serve_one(fs))
+    while (!fs->server.ready && serve_one(fs))
         ;
-    if (!fs->ready)
+    if (!fs->server.ready)
         return 1;
     set_read_ahead(fs);
     be_important();

@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ORDER = ['base', 'mem', 'cpu', 'jit', 'dev', 'backend', 'board', 'run', 'introspect', 'hostcall',
+ORDER = ['base', 'mem', 'cpu', 'jit', 'dev', 'backend', 'board', 'run', 'introspect', 'fuse', 'hostcall',
          'vmi', 'debug', 'snapshot', 'api', 'sel4vm']
 # A chip may use the interface of the host side's data: block and character devices.
 ALLOWED = {('dev', 'backend/block.h'), ('dev', 'backend/char.h')}

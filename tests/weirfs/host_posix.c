@@ -31,6 +31,10 @@ static int result(long r)
     return r < 0 ? -errno : 0;
 }
 
+struct host host_of(int share)
+{
+    return (struct host){.share = (uint32_t)share};
+}
 bool host_ready(void)
 {
     return root() >= 0;
@@ -64,28 +68,28 @@ static int take(int r, const struct stat *from, struct host_stat *st)
                              .ctime = {from->st_ctim.tv_sec, (uint32_t)from->st_ctim.tv_nsec}};
     return 0;
 }
-int host_stat(int share, const char *path, struct host_stat *st)
+int host_stat(struct host *host, const char *path, struct host_stat *st)
 {
     struct stat s;
-    (void)share;
+    (void)host;
     return take(fstatat(root(), dot(path), &s, AT_SYMLINK_NOFOLLOW), &s, st);
 }
-int host_stat_handle(uint32_t handle, struct host_stat *st)
+int host_stat_handle(struct host *host, uint32_t handle, struct host_stat *st)
 {
     struct stat s;
     return take(fstat((int)handle, &s), &s, st);
 }
-int host_open(int share, const char *path, int flags, unsigned mode, uint32_t *handle,
+int host_open(struct host *host, const char *path, int flags, unsigned mode, uint32_t *handle,
               struct host_stat *st)
 {
     mode_t mask = umask(0);
     int fd = openat(root(), dot(path), flags | O_CLOEXEC, mode), error = fd < 0 ? -errno : 0;
-    (void)share;
+    (void)host;
     umask(mask);
     *handle = (uint32_t)fd;
-    return error < 0 ? error : host_stat_handle(*handle, st);
+    return error < 0 ? error : host_stat_handle(host, *handle, st);
 }
-int host_close(uint32_t handle)
+int host_close(struct host *host, uint32_t handle)
 {
     return result(close((int)handle));
 }
@@ -96,7 +100,7 @@ static struct timespec time_of(const struct host_set *set, unsigned bit, unsigne
     long ns = set->bits & bit ? time->ns : set->bits & now ? UTIME_NOW : UTIME_OMIT;
     return (struct timespec){.tv_sec = time->s, .tv_nsec = ns};
 }
-int host_set(int share, const char *path, uint32_t handle, const struct host_set *set,
+int host_set(struct host *host, const char *path, uint32_t handle, const struct host_set *set,
              struct host_stat *st)
 {
     int fd = (int)handle, r = 0;
@@ -114,64 +118,65 @@ int host_set(int share, const char *path, uint32_t handle, const struct host_set
         r = fd ? futimens(fd, times) : utimensat(root(), dot(path), times, AT_SYMLINK_NOFOLLOW);
     if (r < 0)
         return -errno;
-    return fd ? host_stat_handle(handle, st) : host_stat(share, path, st);
+    return fd ? host_stat_handle(host, handle, st) : host_stat(host, path, st);
 }
-long host_read(uint32_t handle, uint64_t offset, void *data, size_t bytes)
+long host_read(struct host *host, uint32_t handle, uint64_t offset, void *data, size_t bytes)
 {
     ssize_t done = pread((int)handle, data, bytes, (off_t)offset);
     return done < 0 ? -errno : done;
 }
-long host_write(uint32_t handle, uint64_t offset, const void *data, size_t bytes)
+long host_write(struct host *host, uint32_t handle, uint64_t offset, const void *data,
+                size_t bytes)
 {
     ssize_t done = pwrite((int)handle, data, bytes, (off_t)offset);
     return done < 0 ? -errno : done;
 }
-int host_sync(uint32_t handle, bool data_only)
+int host_sync(struct host *host, uint32_t handle, bool data_only)
 {
     return result(data_only ? fdatasync((int)handle) : fsync((int)handle));
 }
-int host_seek(uint32_t handle, int whence, uint64_t *offset)
+int host_seek(struct host *host, uint32_t handle, int whence, uint64_t *offset)
 {
     off_t at = lseek((int)handle, (off_t)*offset, whence);
     if (at >= 0)
         *offset = (uint64_t)at;
     return result(at);
 }
-int host_make_directory(int share, const char *path, unsigned mode)
+int host_make_directory(struct host *host, const char *path, unsigned mode)
 {
-    (void)share;
+    (void)host;
     return result(mkdirat(root(), path, mode));
 }
-int host_remove(int share, const char *path, bool directory)
+int host_remove(struct host *host, const char *path, bool directory)
 {
-    (void)share;
+    (void)host;
     return result(unlinkat(root(), path, directory ? AT_REMOVEDIR : 0));
 }
-int host_rename(int share, const char *from, const char *to, unsigned flags)
+int host_rename(struct host *host, const char *from, const char *to, unsigned flags)
 {
-    (void)share;
+    (void)host;
     return result(renameat2(root(), from, root(), to, flags));
 }
-int host_link(int share, const char *from, const char *to)
+int host_link(struct host *host, const char *from, const char *to)
 {
-    (void)share;
+    (void)host;
     return result(linkat(root(), from, root(), to, 0));
 }
-int host_symlink(int share, const char *path, const char *target)
+int host_symlink(struct host *host, const char *path, const char *target)
 {
-    (void)share;
+    (void)host;
     return result(symlinkat(target, root(), path));
 }
-long host_readlink(int share, const char *path, char *target, size_t bytes)
+long host_readlink(struct host *host, const char *path, char *target, size_t bytes)
 {
     ssize_t length = readlinkat(root(), path, target, bytes);
-    (void)share;
+    (void)host;
     return length < 0 ? -errno : length;
 }
-int host_statfs(int share, struct host_statfs *st)
+int host_statfs(struct host *host, struct host_statfs *st)
 {
     struct statfs s;
-    (void)share;
+    (void)host;
     if (fstatfs(root(), &s) < 0)
         return -errno;
     *st = (struct host_statfs){.blocks = s.f_blocks,
@@ -185,7 +190,8 @@ int host_statfs(int share, struct host_statfs *st)
 }
 
 /* Records are whole entries; the cookie is the kernel's. */
-long host_read_directory(uint32_t handle, uint64_t cookie, bool stat, void *data, size_t bytes)
+long host_read_directory(struct host *host, uint32_t handle, uint64_t cookie, bool stat,
+                         void *data, size_t bytes)
 {
     struct host_entry *out = data;
     size_t count = 0;

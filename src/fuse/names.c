@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* weirfs_names.c - operations on names and attributes. */
-#include "weirfs.h"
+/* names.c - operations on names and attributes. */
+#include "fuse/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,25 +9,25 @@
 
 /* ---- looking ---- */
 
-static bool same_file(const struct weirfs *fs, const struct node *node,
+static bool same_file(const struct fuse_server *fs, const struct node *node,
                       const struct host_stat *st)
 {
     return node == &fs->table.root ||
            (st->ino == node->ino && st->dev == node->dev && (st->mode & S_IFMT) == node->type);
 }
 
-int stat_node(struct weirfs *fs, struct node *node, struct host_stat *st)
+int stat_node(struct fuse_server *fs, struct node *node, struct host_stat *st)
 {
     if (node->files)
-        return host_stat_handle(node->files->handle, st);
+        return host_stat_handle(fs->host, node->files->handle, st);
     int error = node_path(node, NULL, fs->path, sizeof(fs->path));
     if (error == 0)
-        error = host_stat(fs->number, fs->path, st);
+        error = host_stat(fs->host, fs->path, st);
     /* The host has another file there now: the kernel looks the name up again. */
     return error == 0 && !same_file(fs, node, st) ? -ESTALE : error;
 }
 
-static void reply_attr(struct weirfs *fs, struct node *node, const struct host_stat *st)
+static void reply_attr(struct fuse_server *fs, struct node *node, const struct host_stat *st)
 {
     struct fuse_attr_out out = {.attr_valid = fs->options.timeout_s};
     fill_attr(fs, st, &out.attr);
@@ -35,7 +35,7 @@ static void reply_attr(struct weirfs *fs, struct node *node, const struct host_s
     reply(fs, &out, sizeof(out));
 }
 
-void op_getattr(struct weirfs *fs, struct node *node, const void *argument)
+void op_getattr(struct fuse_server *fs, struct node *node, const void *argument)
 {
     struct host_stat st;
     int error = stat_node(fs, node, &st);
@@ -47,7 +47,7 @@ void op_getattr(struct weirfs *fs, struct node *node, const void *argument)
 }
 
 /* Names that are not there are remembered as long as those that are. */
-static void reply_missing(struct weirfs *fs, struct node *parent, const char *name)
+static void reply_missing(struct fuse_server *fs, struct node *parent, const char *name)
 {
     struct fuse_entry_out out = {.entry_valid = fs->options.timeout_s};
     table_remove_name(&fs->table, parent, name);
@@ -58,25 +58,45 @@ static void reply_missing(struct weirfs *fs, struct node *parent, const char *na
 }
 
 /* Answers with what is at `name` now, after something was made there. */
-static void reply_new(struct weirfs *fs, struct node *parent, const char *name)
+static void reply_new(struct fuse_server *fs, struct node *parent, const char *name)
 {
     struct host_stat st;
-    int error = node_path(parent, name, fs->path, sizeof(fs->path));
+    int error = child_path(parent, name, fs->path);
     if (error == 0)
-        error = host_stat(fs->number, fs->path, &st);
+        error = host_stat(fs->host, fs->path, &st);
     if (error < 0)
         reply_error(fs, error);
     else
         reply_entry(fs, parent, name, &st);
 }
 
-void op_lookup(struct weirfs *fs, struct node *node, const void *argument)
+/* For NFS servers, which know a file by its number only. */
+static void look_up_dots(struct fuse_server *fs, struct node *node, bool parent)
+{
+    struct host_stat st;
+    struct fuse_entry_out out;
+    if (parent && !node->is_root)
+        node = node->names ? node->names->parent : NULL;
+    int error = node ? stat_node(fs, node, &st) : -ESTALE;
+    if (error < 0) {
+        reply_error(fs, error);
+        return;
+    }
+    fill_node(fs, node, &st, &out);
+    reply(fs, &out, sizeof(out));
+}
+
+void op_lookup(struct fuse_server *fs, struct node *node, const void *argument)
 {
     const char *name = argument;
     struct host_stat st;
-    int error = node_path(node, name, fs->path, sizeof(fs->path));
+    if (!strcmp(name, ".") || !strcmp(name, "..")) {
+        look_up_dots(fs, node, name[1]);
+        return;
+    }
+    int error = child_path(node, name, fs->path);
     if (error == 0)
-        error = host_stat(fs->number, fs->path, &st);
+        error = host_stat(fs->host, fs->path, &st);
     if (error == -ENOENT)
         reply_missing(fs, node, name);
     else if (error < 0)
@@ -85,22 +105,22 @@ void op_lookup(struct weirfs *fs, struct node *node, const void *argument)
         reply_entry(fs, node, name, &st);
 }
 
-void op_readlink(struct weirfs *fs, struct node *node, const void *argument)
+void op_readlink(struct fuse_server *fs, struct node *node, const void *argument)
 {
     long length = node_path(node, NULL, fs->path, sizeof(fs->path));
     (void)argument;
     if (length == 0)
-        length = host_readlink(fs->number, fs->path, fs->other_path, PATH_BYTES - 1);
+        length = host_readlink(fs->host, fs->path, fs->other_path, FUSE_PATH_BYTES - 1);
     if (length < 0)
         reply_error(fs, (int)length);
     else
         reply(fs, fs->other_path, (size_t)length);
 }
 
-void op_statfs(struct weirfs *fs, struct node *node, const void *argument)
+void op_statfs(struct fuse_server *fs, struct node *node, const void *argument)
 {
     struct host_statfs st;
-    int error = host_statfs(fs->number, &st);
+    int error = host_statfs(fs->host, &st);
     (void)node, (void)argument;
     if (error < 0) {
         reply_error(fs, error);
@@ -120,18 +140,18 @@ void op_statfs(struct weirfs *fs, struct node *node, const void *argument)
 /* ---- changing attributes ---- */
 
 /* The owner that a guest wants, as the host counts. */
-static void set_owner(struct weirfs *fs, const struct fuse_setattr_in *in,
+static void set_owner(struct fuse_server *fs, const struct fuse_setattr_in *in,
                       const struct host_stat *now, struct host_set *set)
 {
     set->uid = now->uid;
     set->gid = now->gid;
     if (in->valid & FATTR_UID)
-        set->uid = in->uid == fs->options.uid && fs->share.owner_uid != UINT32_MAX
-                       ? fs->share.owner_uid
+        set->uid = in->uid == fs->options.uid && fs->options.owner_uid != UINT32_MAX
+                       ? fs->options.owner_uid
                        : in->uid;
     if (in->valid & FATTR_GID)
-        set->gid = in->gid == fs->options.gid && fs->share.owner_gid != UINT32_MAX
-                       ? fs->share.owner_gid
+        set->gid = in->gid == fs->options.gid && fs->options.owner_gid != UINT32_MAX
+                       ? fs->options.owner_gid
                        : in->gid;
     if (set->uid != now->uid || set->gid != now->gid)
         set->bits |= HOST_SET_OWNER;
@@ -163,7 +183,7 @@ static uint32_t handle_for(const struct node *node, const struct host_set *set)
     return HOST_NO_HANDLE;
 }
 
-void op_setattr(struct weirfs *fs, struct node *node, const void *argument)
+void op_setattr(struct fuse_server *fs, struct node *node, const void *argument)
 {
     const struct fuse_setattr_in *in = argument;
     struct host_stat st;
@@ -171,12 +191,15 @@ void op_setattr(struct weirfs *fs, struct node *node, const void *argument)
     int error = stat_node(fs, node, &st);
     if (error == 0)
         set_owner(fs, in, &st, &set);
+    if (set.bits & (HOST_SET_MTIME | HOST_SET_MTIME_NOW))
+        for (struct open_file *f = node->files; f; f = f->next_of_node)
+            f->mtime_set = true;
     if (error == 0 && set.bits) {
         uint32_t handle = handle_for(node, &set);
         if (handle == HOST_NO_HANDLE)
             error = node_path(node, NULL, fs->path, sizeof(fs->path));
         if (error == 0)
-            error = host_set(fs->number, fs->path, handle, &set, &st);
+            error = host_set(fs->host, fs->path, handle, &set, &st);
     }
     if (error < 0)
         reply_error(fs, error);
@@ -186,60 +209,61 @@ void op_setattr(struct weirfs *fs, struct node *node, const void *argument)
 
 /* ---- making ---- */
 
-void op_mkdir(struct weirfs *fs, struct node *node, const void *argument)
+void op_mkdir(struct fuse_server *fs, struct node *node, const void *argument)
 {
     const struct fuse_mkdir_in *in = argument;
     const char *name = (const char *)(in + 1);
-    int error = node_path(node, name, fs->path, sizeof(fs->path));
+    int error = child_path(node, name, fs->path);
     if (error == 0)
-        error = host_make_directory(fs->number, fs->path, in->mode & 07777);
+        error = host_make_directory(fs->host, fs->path, in->mode & 07777);
     if (error < 0)
         reply_error(fs, error);
     else
         reply_new(fs, node, name);
 }
 
-void op_mknod(struct weirfs *fs, struct node *node, const void *argument)
+void op_mknod(struct fuse_server *fs, struct node *node, const void *argument)
 {
     const struct fuse_mknod_in *in = argument;
     const char *name = (const char *)(in + 1);
     struct host_stat st;
     uint32_t handle;
-    int error = node_path(node, name, fs->path, sizeof(fs->path));
+    int error = child_path(node, name, fs->path);
     if (error == 0 && (in->mode & S_IFMT) != S_IFREG)
         error = -EPERM; /* no devices, pipes and sockets in a share */
     if (error == 0)
-        error = host_open(fs->number, fs->path, O_WRONLY | O_CREAT | O_EXCL, in->mode & 07777,
+        error = host_open(fs->host, fs->path, O_WRONLY | O_CREAT | O_EXCL, in->mode & 07777,
                           &handle, &st);
     if (error < 0) {
         reply_error(fs, error);
         return;
     }
-    host_close(handle);
+    host_close(fs->host, handle);
     reply_entry(fs, node, name, &st);
 }
 
-void op_symlink(struct weirfs *fs, struct node *node, const void *argument)
+void op_symlink(struct fuse_server *fs, struct node *node, const void *argument)
 {
     const char *name = argument, *target = name + strlen(name) + 1;
-    int error = node_path(node, name, fs->path, sizeof(fs->path));
+    int error = child_path(node, name, fs->path);
     if (error == 0)
-        error = host_symlink(fs->number, fs->path, target);
+        error = host_symlink(fs->host, fs->path, target);
     if (error < 0)
         reply_error(fs, error);
     else
         reply_new(fs, node, name);
 }
 
-void op_link(struct weirfs *fs, struct node *node, const void *argument)
+void op_link(struct fuse_server *fs, struct node *node, const void *argument)
 {
     const struct fuse_link_in *in = argument;
     const char *name = (const char *)(in + 1);
-    int error = node_path(node_of(fs, in->oldnodeid), NULL, fs->path, sizeof(fs->path));
+    const struct node *old = table_node(&fs->table, in->oldnodeid);
+    int error = old ? node_path(old, NULL, fs->path, sizeof(fs->path)) : -ESTALE;
     if (error == 0)
-        error = node_path(node, name, fs->other_path, sizeof(fs->other_path));
+        error = child_path(node, name, fs->other_path);
     if (error == 0)
-        error = host_link(fs->number, fs->path, fs->other_path);
+        error = host_link(fs->host, fs->path, fs->other_path);
     if (error < 0)
         reply_error(fs, error);
     else
@@ -248,51 +272,53 @@ void op_link(struct weirfs *fs, struct node *node, const void *argument)
 
 /* ---- removing and moving ---- */
 
-static void remove_name(struct weirfs *fs, struct node *node, const char *name, bool directory)
+static void remove_name(struct fuse_server *fs, struct node *node, const char *name,
+                        bool directory)
 {
-    int error = node_path(node, name, fs->path, sizeof(fs->path));
+    int error = child_path(node, name, fs->path);
     if (error == 0)
-        error = host_remove(fs->number, fs->path, directory);
+        error = host_remove(fs->host, fs->path, directory);
     if (error == 0 || error == -ENOENT)
         table_remove_name(&fs->table, node, name);
     reply_error(fs, error);
 }
 
-void op_unlink(struct weirfs *fs, struct node *node, const void *argument)
+void op_unlink(struct fuse_server *fs, struct node *node, const void *argument)
 {
     remove_name(fs, node, argument, false);
 }
 
-void op_rmdir(struct weirfs *fs, struct node *node, const void *argument)
+void op_rmdir(struct fuse_server *fs, struct node *node, const void *argument)
 {
     remove_name(fs, node, argument, true);
 }
 
-static void move(struct weirfs *fs, struct node *node, struct node *to, const char *from_name,
-                 unsigned flags)
+static void move(struct fuse_server *fs, struct node *node, uint64_t to_id,
+                 const char *from_name, unsigned flags)
 {
+    struct node *to = table_node(&fs->table, to_id);
     const char *to_name = from_name + strlen(from_name) + 1;
-    int error = node_path(node, from_name, fs->path, sizeof(fs->path));
+    int error = to ? child_path(node, from_name, fs->path) : -ESTALE;
     if (error == 0)
-        error = node_path(to, to_name, fs->other_path, sizeof(fs->other_path));
+        error = child_path(to, to_name, fs->other_path);
     if (error == 0)
-        error = host_rename(fs->number, fs->path, fs->other_path, flags);
+        error = host_rename(fs->host, fs->path, fs->other_path, flags);
     if (error == 0)
         table_rename(&fs->table, node, from_name, to, to_name, flags & HOST_RENAME_EXCHANGE);
     reply_error(fs, error);
 }
 
-void op_rename(struct weirfs *fs, struct node *node, const void *argument)
+void op_rename(struct fuse_server *fs, struct node *node, const void *argument)
 {
     const struct fuse_rename_in *in = argument;
-    move(fs, node, node_of(fs, in->newdir), (const char *)(in + 1), 0);
+    move(fs, node, in->newdir, (const char *)(in + 1), 0);
 }
 
-void op_rename2(struct weirfs *fs, struct node *node, const void *argument)
+void op_rename2(struct fuse_server *fs, struct node *node, const void *argument)
 {
     const struct fuse_rename2_in *in = argument;
     if (in->flags & ~(HOST_RENAME_NOREPLACE | HOST_RENAME_EXCHANGE))
         reply_error(fs, -EINVAL);
     else
-        move(fs, node, node_of(fs, in->newdir), (const char *)(in + 1), in->flags);
+        move(fs, node, in->newdir, (const char *)(in + 1), in->flags);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* node.c - two hash tables, of nodes by host file and of names by directory, both growing. */
-#include "node.h"
+#include "fuse/node.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BUCKETS = 256 };
+enum { FIRST_BUCKETS = 256, ROOT_ID = 1 };
 
 static uint32_t mix(uint64_t x)
 {
@@ -35,7 +35,13 @@ bool table_init(struct table *t)
     t->names = calloc(FIRST_BUCKETS, sizeof(*t->names));
     t->node_mask = t->name_mask = FIRST_BUCKETS - 1;
     t->root.is_root = true;
+    t->root.id = ROOT_ID;
     return t->nodes && t->names;
+}
+
+struct node *table_node(struct table *t, uint64_t id)
+{
+    return id == ROOT_ID ? &t->root : ids_find(&t->ids, id);
 }
 
 /* A table that cannot grow is slower, not wrong. */
@@ -109,7 +115,11 @@ static void hash_node(struct table *t, struct node *n)
 
 static struct node *new_node(struct table *t, const struct host_stat *st)
 {
-    struct node *n = calloc(1, sizeof(*n));
+    struct node *n = t->node_count < TABLE_NODES_MAX ? calloc(1, sizeof(*n)) : NULL;
+    if (n && !(n->id = ids_add(&t->ids, n))) {
+        free(n);
+        n = NULL;
+    }
     if (!n)
         return NULL;
     if (t->node_count > t->node_mask)
@@ -154,10 +164,20 @@ static bool add_name(struct table *t, struct node *parent, const char *text, str
     return true;
 }
 
+/* Kept as a list, not by recursion: a guest decides how deep directories lie in each other. */
+static void doom(struct table *t, struct node *node)
+{
+    if (node->doomed || node->is_root || node->lookups || node->children || node->files)
+        return;
+    node->doomed = true;
+    node->next_doomed = t->doomed;
+    t->doomed = node;
+}
+
+/* Its parent may be doomed by that. */
 static void delete_name(struct table *t, struct name **at)
 {
     struct name *n = *at, **of_node = &n->node->names;
-    struct node *parent = n->parent;
     *at = n->next_in_bucket;
     while (*of_node != n)
         of_node = &(*of_node)->next_of_node;
@@ -165,20 +185,48 @@ static void delete_name(struct table *t, struct name **at)
     /* The host may give the inode number to a new file. */
     if (!n->node->names)
         unhash_node(t, n->node);
+    n->parent->children--;
+    doom(t, n->parent);
     free(n);
     t->name_count--;
-    parent->children--;
-    table_drop(t, parent);
+}
+
+/* All that are doomed and still to go, and whatever that dooms. */
+static void sweep(struct table *t)
+{
+    while (t->doomed) {
+        struct node *node = t->doomed;
+        t->doomed = node->next_doomed;
+        node->doomed = false;
+        if (node->lookups || node->children || node->files)
+            continue;
+        while (node->names)
+            delete_name(t, find_name(t, node->names->parent, node->names->text));
+        unhash_node(t, node);
+        ids_remove(&t->ids, node->id);
+        free(node);
+    }
 }
 
 void table_drop(struct table *t, struct node *node)
 {
-    if (node->is_root || node->lookups || node->children || node->files)
-        return;
-    while (node->names)
-        delete_name(t, find_name(t, node->names->parent, node->names->text));
-    unhash_node(t, node);
-    free(node);
+    doom(t, node);
+    sweep(t);
+}
+
+void table_fini(struct table *t)
+{
+    for (uint32_t k = 0; t->names && k <= t->name_mask; k++)
+        for (struct name *n = t->names[k], *next; n; n = next) {
+            next = n->next_in_bucket;
+            free(n);
+        }
+    for (uint32_t k = 0; k < t->ids.count; k++)
+        free(ids_at(&t->ids, k));
+    ids_fini(&t->ids);
+    free(t->names);
+    free(t->nodes);
+    *t = (struct table){0};
 }
 
 struct node *table_find(struct table *t, struct node *parent, const char *text)
@@ -238,7 +286,7 @@ void table_rename(struct table *t, struct node *from, const char *from_text, str
     if (*target) {
         struct node *replaced = (*target)->node;
         delete_name(t, target);
-        table_drop(t, replaced);
+        doom(t, replaced);
     }
     /* Its new name first: without any it would be out of reach. */
     if (moved)
