@@ -107,6 +107,8 @@ int host_share_at(unsigned index, struct host_share *share)
         return error == -ENODATA ? -ENOENT : error;
     *share = (struct host_share){.number = index,
                                  .read_only = block.flags & WEIR_HC_SHARE_RO,
+                                 .device = block.flags & WEIR_HC_SHARE_VIRTIO,
+                                 .device_always = block.flags & WEIR_HC_SHARE_ALWAYS,
                                  .owner_uid = block.uid,
                                  .owner_gid = block.gid};
     snprintf(share->name, sizeof(share->name), "%.*s", (int)sizeof(block.name), block.name);

@@ -12,6 +12,7 @@ struct host_share {
     char name[64];
     unsigned number;
     bool read_only;
+    bool device, device_always;    /* WEIR_HC_SHARE_VIRTIO, _ALWAYS */
     uint32_t owner_uid, owner_gid; /* whom the host's process runs as */
 };
 

@@ -20,6 +20,9 @@ static const char usage[] =
     "     cache=none           never; and no data is kept\n"
     "     direct               no data is kept (no shared mappings then)\n"
     "     writeback            writes go to the host later; nobody else changes the share\n"
+    "     dax=auto             by the kernel's virtiofs where that can be (default)\n"
+    "     dax=never            by host calls only\n"
+    "     dax=always           by virtiofs or not at all\n"
     "     uid=N,gid=N          as whose the host user's files appear (default: yours)\n"
     "     readahead=KIB        how far the kernel reads ahead (default 1024)\n"
     "     noexec,noatime,sync  as mount(8) knows them\n";
@@ -71,6 +74,18 @@ static bool take_cache(struct mount_options *o, const char *value)
     return false;
 }
 
+static bool take_dax(struct mount_options *o, const char *value)
+{
+    static const char *const names[] = {
+        [DAX_AUTO] = "auto", [DAX_NEVER] = "never", [DAX_ALWAYS] = "always"};
+    for (unsigned k = 0; k < sizeof(names) / sizeof(*names); k++)
+        if (!strcmp(value, names[k])) {
+            o->dax = k;
+            return true;
+        }
+    return false;
+}
+
 static bool take_flag(struct mount_options *o, const char *word)
 {
     for (unsigned k = 0; k < sizeof(mount_flags) / sizeof(*mount_flags); k++)
@@ -91,6 +106,8 @@ static bool take_option(struct mount_options *o, const char *word)
         return take_number(word + 4, &o->gid);
     if (!strncmp(word, "readahead=", 10))
         return take_number(word + 10, &o->read_ahead_kib);
+    if (!strncmp(word, "dax=", 4))
+        return take_dax(o, word + 4);
     if (!strcmp(word, "direct"))
         return o->direct = true;
     if (!strcmp(word, "writeback"))

@@ -281,8 +281,45 @@ static int serve_all(struct weirfs *fs, int ready_fd)
     return 0;
 }
 
+/* ---- the kernel's own driver ---- */
+
+/* What the device serves is what weirfs would, if nothing else was asked for. */
+static bool same_as_device(const struct mount_options *o, const struct host_share *share)
+{
+    return share->device && !o->foreground && !o->direct && !o->writeback && !o->uid &&
+           !o->gid && o->timeout_s == (share->device_always ? 86400 : 1);
+}
+
+/* 0; 1 after a message; -1: not mounted, weirfs can do it. */
+static int mount_device(const struct mount_options *o)
+{
+    struct host_share share;
+    if (o->dax == DAX_NEVER || host_share(o->share, &share) < 0)
+        return -1;
+    unsigned long flags = o->flags | MS_NODEV | MS_NOSUID;
+    if (o->read_only || share.read_only)
+        flags |= MS_RDONLY;
+    if (same_as_device(o, &share) &&
+        mount(share.name, o->target, "virtiofs", flags, NULL) == 0) {
+        if (o->server)
+            *o->server = 0;
+        return 0;
+    }
+    if (o->dax != DAX_ALWAYS)
+        return -1;
+    if (!share.device)
+        return complain(share.name,
+                        "no virtio-fs device: weir -hostcall share=...,virtiofs=on");
+    return complain(o->target, same_as_device(o, &share)
+                                   ? strerror(errno)
+                                   : "dax=always does not go with the other options");
+}
+
 int weirfs_run(const struct mount_options *options)
 {
+    int mounted = mount_device(options);
+    if (mounted >= 0)
+        return mounted;
     int ready[2];
     char ok = 0;
     static struct weirfs server; /* one in a process */

@@ -16,6 +16,7 @@ struct mount_options {
     const char *share; /* NULL: the first one */
     const char *target;
     bool foreground, read_only, direct, writeback;
+    enum { DAX_AUTO, DAX_NEVER, DAX_ALWAYS } dax;
     unsigned timeout_s; /* how long the kernel believes names and attributes */
     unsigned read_ahead_kib;
     uid_t uid;
@@ -35,7 +36,8 @@ struct weirfs {
     unsigned char *buffer; /* a request, and what is read for it */
 };
 
-/* Mounts and serves until it is unmounted. Returns the process's status; unless foreground, the
+/* By the kernel's own driver, if there is a device for the share and nothing was asked for that only
+ * weirfs does itself. Else: mounts and serves until it is unmounted. Returns the process's status; unless foreground, the
  * caller's process returns when the mount is usable and a child goes on. */
 int weirfs_run(const struct mount_options *options);
 

@@ -48,7 +48,9 @@ struct weir_hc_share {
     uint32_t uid; /* out: as whom the host serves it: files of this user are the guest's own */
     uint32_t gid; /* out */
 };
-#define WEIR_HC_SHARE_RO 1
+#define WEIR_HC_SHARE_RO     1
+#define WEIR_HC_SHARE_VIRTIO 2 /* there is a virtio-fs device for it, too; its tag is `name` */
+#define WEIR_HC_SHARE_ALWAYS 4 /* ...and it lets the guest believe what it knows for a day */
 
 #define WEIR_HC_FILE_OPEN 0x0101
 struct weir_hc_open {

@@ -5,6 +5,7 @@
  * the PIIX4's: PMBASE 600h as SeaBIOS sets it, SCI on IRQ 9.
  */
 #include "board/acpi.h"
+#include "board/firmware.h"
 #include "board/dsdt_aml.h"
 #include "dev/fw_cfg.h"
 
@@ -95,11 +96,23 @@ static uint32_t build_facs(struct acpi_tables *t)
 static void set_presence(uint8_t *dsdt, const struct acpi_machine *m)
 {
     static const uint8_t name[] = {0x08, 'P', 'R', 'E', 'S', 0x0c}; /* Name (PRES, DWord) */
-    uint32_t present =
-        m->com1 | m->com2 << 1 | m->floppy << 2 | m->hpet << 3 | m->keyboard << 4;
+    uint32_t present = m->com1 | m->com2 << 1 | m->floppy << 2 | m->hpet << 3 |
+                       m->keyboard << 4 | (m->pci_high_bytes != 0) << 5;
     for (uint32_t i = 0; i + sizeof(name) + 4 <= sizeof(dsdt_aml); i++)
         if (!memcmp(dsdt + i, name, sizeof(name)))
             store_le(dsdt + i + sizeof(name), present, 4);
+}
+
+/* The one QWord address space descriptor (ACPI 2.0, 6.4.3.5.1): minimum, maximum, length. */
+static void set_high_window(uint8_t *dsdt, const struct acpi_machine *m)
+{
+    static const uint8_t head[] = {0x8a, 0x2b, 0x00, 0x00};
+    for (uint32_t i = 0; m->pci_high_bytes && i + 46 <= sizeof(dsdt_aml); i++)
+        if (!memcmp(dsdt + i, head, sizeof(head))) {
+            store_le(dsdt + i + 14, m->pci_high_start, 8);
+            store_le(dsdt + i + 22, m->pci_high_start + m->pci_high_bytes - 1, 8);
+            store_le(dsdt + i + 38, m->pci_high_bytes, 8);
+        }
 }
 
 static uint32_t build_dsdt(struct acpi_tables *t, const struct acpi_machine *m)
@@ -108,6 +121,7 @@ static uint32_t build_dsdt(struct acpi_tables *t, const struct acpi_machine *m)
     uint32_t start = t->length;
     put_bytes(t, dsdt_aml, sizeof(dsdt_aml));
     set_presence(t->data + start, m);
+    set_high_window(t->data + start, m);
     memcpy(t->data + start + 28, "WEIR\1\0\0", 8); /* creator: iasl's version varies */
     t->data[start + 9] = 0;
     return start;
@@ -347,7 +361,10 @@ static void loader_link(uint8_t *entry, const struct acpi_link *l)
 
 static struct acpi_machine describe(const struct weir *vm)
 {
+    uint64_t bytes, start = pci_high_window((struct weir *)vm, &bytes);
     return (struct acpi_machine){
+        .pci_high_start = start,
+        .pci_high_bytes = bytes,
         .com1 = vm->serial[0] || !vm->config.no_devices, /* as pc.c makes it */
         .com2 = vm->serial[1] != NULL,
         .floppy = weir_dev_find((struct weir *)vm, "isa-fdc", NULL) != NULL,

@@ -29,6 +29,7 @@ struct acpi_tables {
 /* What the machine has, for the DSDT's _STA methods and the MADT. */
 struct acpi_machine {
     bool com1, com2, floppy, hpet, keyboard, apic;
+    uint64_t pci_high_start, pci_high_bytes; /* 0: none */
 };
 
 int acpi_build(const struct acpi_machine *machine, struct acpi_tables *out); /* 0, -ENOMEM */

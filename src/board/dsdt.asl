@@ -3,7 +3,8 @@
  * dsdt.asl - the PC for ACPI: PCI host and its windows, interrupt routing of the PIIX3, ISA
  * devices, soft off. Compiled into dsdt_aml.h by scripts/dsdt.sh; a test compares the two.
  *
- * PRES is patched by acpi.c: bit 0 COM1, 1 COM2, 2 floppy controller, 3 HPET, 4 8042.
+ * PRES is patched by acpi.c: bit 0 COM1, 1 COM2, 2 floppy controller, 3 HPET, 4 8042,
+ * 5 the PCI window above 4 GiB.
  */
 DefinitionBlock ("dsdt.aml", "DSDT", 1, "WEIR", "WEIRPC", 0x00000001)
 {
@@ -28,7 +29,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "WEIR", "WEIRPC", 0x00000001)
         {
             Name (_HID, EisaId ("PNP0A03"))
             Name (_UID, Zero)
-            Name (_CRS, ResourceTemplate ()
+            Name (CRSL, ResourceTemplate ()
             {
                 WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
                     0, 0, 0xFF, 0, 0x100)
@@ -42,6 +43,28 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "WEIR", "WEIRPC", 0x00000001)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
                     ReadWrite, 0, 0xC0000000, 0xFEBFFFFF, 0, 0x3EC00000)
             })
+            // With the window above 4 GiB, which acpi.c patches; old systems do not like to see it.
+            Name (CRSH, ResourceTemplate ()
+            {
+                WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+                    0, 0, 0xFF, 0, 0x100)
+                IO (Decode16, 0xCF8, 0xCF8, 1, 8)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
+                    0, 0, 0xCF7, 0, 0xCF8)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
+                    0, 0xD00, 0xFFFF, 0, 0xF300)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, Cacheable,
+                    ReadWrite, 0, 0xA0000, 0xBFFFF, 0, 0x20000)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
+                    ReadWrite, 0, 0xC0000000, 0xFEBFFFFF, 0, 0x3EC00000)
+                QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, Cacheable,
+                    ReadWrite, 0, 0x100000000, 0x4FFFFFFFF, 0, 0x400000000)
+            })
+            Method (_CRS, 0)
+            {
+                If (And (PRES, 0x20)) { Return (CRSH) }
+                Return (CRSL)
+            }
 
             // INTx of (slot, pin) is PIRQ (slot + pin - 1) & 3, pin 0 = INTA. Slot 1 INTA is
             // the power management function, wired to the SCI.

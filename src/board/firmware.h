@@ -66,5 +66,7 @@ void pam_set(void *vm, unsigned segment, bool readable, bool writable);
 /* ---- pci_assign.c ---- */
 /* What firmware would do to PCI: BARs, interrupt lines, PIRQ routes, PMBASE, decoding on. */
 void pci_assign_resources(struct weir *vm);
+/* Addresses above RAM for large 64-bit BARs; 0 bytes if no function has any. */
+uint64_t pci_high_window(struct weir *vm, uint64_t *bytes);
 
 #endif

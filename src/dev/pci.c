@@ -138,6 +138,7 @@ static int bar_map(struct pci_function *f, unsigned n)
             machine_map_io(f->dev, b->is_io, 0, b->bytes, b->ops, ctx, BAR_PRIORITY, b->name);
     if (!b->region)
         return weir_dev_fail(f->dev, WEIR_ENOMEM, "BAR %u cannot be mapped", n);
+    b->region->tags = b->host ? b->tags : NULL;
     weir_region_enable(b->region, false);
     return 0;
 }

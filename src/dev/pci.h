@@ -15,7 +15,8 @@ struct pci_bar {
     bool is_io, is_64bit, prefetchable;
     const struct weir_io_ops *ops; /* callbacks get `ctx`, or the device's state if NULL... */
     void *ctx;
-    void *host; /* ...or host memory (video RAM) */
+    void *host;    /* ...or host memory (video RAM) */
+    uint8_t *tags; /* of the host memory, see mem/ram.h; may be NULL */
     const char *name;
     weir_region *region; /* private from here on */
 };

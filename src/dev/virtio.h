@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio.h - virtio devices over PCI, transitional: modern (1.x) registers in BAR 4 and legacy
- * ones in BAR 0. References are to the Virtual I/O Device specification 1.1.
+ * virtio.h - virtio devices over PCI, transitional as a rule: modern (1.x) registers in BAR 4 and
+ * legacy ones in BAR 0. References are to the Virtual I/O Device specification 1.2.
  *
  *   virtio_pci.c    registers, features, interrupts     virtio_ring.c   split virtqueues
- *   virtio_blk.c, virtio_rng.c, virtio_console.c        the devices
+ *   virtio_blk.c, virtio_rng.c, virtio_console.c        the devices (and hostcall/fs_device.c)
  *
  * A device embeds struct virtio, fills `ops` and calls virtio_init. Everything a driver puts in
  * a ring is checked where it is read: virtio_pop gives only chains that are well formed, and
@@ -59,6 +59,7 @@ struct virtio_ops {
     uint16_t type;       /* virtio device ID, also the subsystem */
     uint32_t class_code;
     uint8_t queues, config_bytes; /* config_bytes <= VIRTIO_CONFIG_MAX */
+    bool modern;                  /* no legacy registers; then pci_device is 1040h + type */
     void (*notify)(void *state, unsigned queue);
     void (*reset)(void *state);                        /* may be NULL */
     void (*config_read)(void *state, uint8_t *config); /* fills config_bytes */
@@ -79,6 +80,11 @@ struct virtio {
     weir_dev *dev;
     void *state;
     uint8_t access_capability; /* offset of the PCI configuration access capability */
+    /* Shared memory region 0 in BAR 2, if the device wants one; set before virtio_init. */
+    struct {
+        uint8_t *host, *tags;
+        uint64_t bytes; /* a power of two */
+    } shared;
 };
 extern const struct weir_field virtio_fields[];
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio_pci.c - the PCI transport (section 4.1): BAR 0 legacy registers, BAR 1 MSI-X, BAR 4
- * the modern structures, each in a page of its own:
+ * virtio_pci.c - the PCI transport (section 4.1): BAR 0 legacy registers, BAR 1 MSI-X, BAR 2 shared
+ * memory, BAR 4 the modern structures, each in a page of its own:
  *
  *   0000h common   1000h ISR status   2000h device configuration   3000h notifications, 4 per
  * queue
@@ -17,7 +17,8 @@ enum { PAGE_COMMON, PAGE_ISR, PAGE_DEVICE, PAGE_NOTIFY };
 #define LEGACY_HEADER 20u
 #define LEGACY_ALIGN  4096u
 enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
-enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_ACCESS };
+enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_ACCESS, CAP_SHARED = 8 };
+enum { BAR_LEGACY, BAR_MSIX, BAR_SHARED, BAR_MODERN = 4 };
 #define RING_FEATURES (VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1)
 
 /* ---- interrupts ---- */
@@ -354,7 +355,7 @@ static uint8_t *add_capability(struct virtio *v, unsigned type, unsigned page, u
     uint8_t *cap = &v->function.config[at];
     cap[2] = (uint8_t)length;
     cap[3] = (uint8_t)type;
-    cap[4] = 4; /* BAR */
+    cap[4] = BAR_MODERN;
     store_le(cap + 8, page * PAGE_BYTES, 4);
     store_le(cap + 12, bytes, 4);
     return cap;
@@ -375,6 +376,11 @@ static void add_capabilities(struct virtio *v)
     uint8_t *writable = &f->writable[v->access_capability];
     writable[4] = 0xff;
     memset(writable + 8, 0xff, 12);
+    if (v->shared.bytes) { /* section 4.1.4.7: region 0, all of its BAR */
+        cap = add_capability(v, CAP_SHARED, 0, (uint32_t)v->shared.bytes, 24);
+        cap[4] = BAR_SHARED;
+        store_le(cap + 20, v->shared.bytes >> 32, 4);
+    }
 }
 
 /* The access window (section 4.1.4.7): pci_cfg_data is a register of BAR 4. */
@@ -382,7 +388,7 @@ static bool access_window(const struct virtio *v, unsigned offset, unsigned *at,
 {
     const uint8_t *cap = &v->function.config[v->access_capability];
     uint32_t start = (uint32_t)load_le(cap + 8, 4), length = (uint32_t)load_le(cap + 12, 4);
-    if (offset != v->access_capability + 16u || cap[4] != 4)
+    if (offset != v->access_capability + 16u || cap[4] != BAR_MODERN)
         return false;
     if ((length != 1 && length != 2 && length != 4) || start % length ||
         start > MODERN_BYTES - length)
@@ -427,7 +433,8 @@ int virtio_init(weir_dev *dev, void *state, struct virtio *v, const struct virti
     const struct pci_ids ids = {.vendor = 0x1af4,
                                 .device = ops->pci_device,
                                 .subsystem_vendor = 0x1af4,
-                                .subsystem = ops->type,
+                                .subsystem = ops->modern ? ops->pci_device : ops->type,
+                                .revision = ops->modern,
                                 .class_code = ops->class_code,
                                 .interrupt_pin = 1};
     int devfn = pci_parse_address(dev, address);
@@ -437,21 +444,29 @@ int virtio_init(weir_dev *dev, void *state, struct virtio *v, const struct virti
     v->state = state;
     v->ops = ops;
     v->features = features | RING_FEATURES | VIRTIO_F_ANY_LAYOUT;
-    f->bar[0] =
-        (struct pci_bar){.bytes = power_of_2_above(LEGACY_HEADER + 4 + ops->config_bytes),
-                         .is_io = true,
-                         .ops = &legacy_ops,
-                         .ctx = v,
-                         .name = "virtio-legacy"};
-    f->bar[4] = (struct pci_bar){.bytes = MODERN_BYTES,
-                                 .is_64bit = true,
-                                 .prefetchable = true,
-                                 .ops = &modern_ops,
-                                 .ctx = v,
-                                 .name = "virtio-modern"};
+    if (!ops->modern)
+        f->bar[BAR_LEGACY] =
+            (struct pci_bar){.bytes = power_of_2_above(LEGACY_HEADER + 4 + ops->config_bytes),
+                             .is_io = true,
+                             .ops = &legacy_ops,
+                             .ctx = v,
+                             .name = "virtio-legacy"};
+    if (v->shared.bytes)
+        f->bar[BAR_SHARED] = (struct pci_bar){.bytes = v->shared.bytes,
+                                              .is_64bit = true,
+                                              .prefetchable = true,
+                                              .host = v->shared.host,
+                                              .tags = v->shared.tags,
+                                              .name = "virtio-shared"};
+    f->bar[BAR_MODERN] = (struct pci_bar){.bytes = MODERN_BYTES,
+                                          .is_64bit = true,
+                                          .prefetchable = true,
+                                          .ops = &modern_ops,
+                                          .ctx = v,
+                                          .name = "virtio-modern"};
     f->config_read = config_read;
     f->config_written = config_written;
-    pci_msix_init(f, &v->msix, ops->queues + 1u, 1);
+    pci_msix_init(f, &v->msix, ops->queues + 1u, BAR_MSIX);
     add_capabilities(v);
     return pci_register(dev, v, f, &ids, devfn);
 }

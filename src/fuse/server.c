@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- answers ---- */
 
@@ -36,6 +37,8 @@ void fill_attr(struct fuse_server *fs, const struct host_stat *st, struct fuse_a
         .gid = st->gid == o->owner_gid ? o->gid : st->gid,
         .blksize = 65536,
     };
+    if (o->map_least && S_ISREG(st->mode) && st->size >= o->map_least)
+        attr->flags = FUSE_ATTR_DAX;
 }
 
 void remember_times(struct node *node, const struct host_stat *st)
@@ -107,6 +110,12 @@ static void op_init(struct fuse_server *fs, struct node *node, const void *argum
         wanted |= FUSE_WRITEBACK_CACHE;
     if (fs->port->map)
         wanted |= FUSE_MAP_ALIGNMENT;
+    bool extended =
+        in->flags & FUSE_INIT_EXT && fs->in.len >= sizeof(fs->in) + sizeof(struct fuse_init_in);
+    if (extended && fs->port->map) { /* which files to map is said file by file */
+        wanted |= FUSE_INIT_EXT;
+        out.flags2 = in->flags2 & (uint32_t)(FUSE_HAS_INODE_DAX >> 32);
+    }
     if (in->major < 7 || (in->major == 7 && in->minor < 28)) {
         reply_error(fs, -EPROTO);
         fs->too_old = true;
@@ -242,7 +251,7 @@ bool fuse_server_init(struct fuse_server *fs)
         table_fini(&fs->table);
         return false;
     }
-    fs->table.root.type = 0040000; /* a directory */
+    fs->table.root.type = S_IFDIR;
     return true;
 }
 

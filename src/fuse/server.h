@@ -33,12 +33,11 @@ struct fuse_port {
     void (*read)(struct fuse_server *fs, uint32_t handle, uint64_t offset, size_t bytes);
     /* Writes at most `bytes` of what came behind the request's argument; how many. */
     long (*write)(struct fuse_server *fs, uint32_t handle, uint64_t offset, size_t bytes);
-    /* A window onto files (FUSE_SETUPMAPPING); all three NULL: there is none. Handle 0 in
-     * `mapped`: only drop what was taken for code from the node's mapped pages. */
+    /* A window onto files (FUSE_SETUPMAPPING); all three NULL: there is none. */
     int (*map)(struct fuse_server *fs, struct node *node, uint32_t handle,
                const struct fuse_setupmapping_in *in);
     int (*unmap)(struct fuse_server *fs, uint64_t offset, uint64_t bytes);
-    /* The node was opened, by this handle; `changed`: it is not as it was last. */
+    /* A node that has been mapped was opened; `changed`: it is not as it was last. */
     void (*opened)(struct fuse_server *fs, struct node *node, uint32_t handle, bool changed);
 };
 
@@ -49,6 +48,7 @@ struct fuse_options {
     uint32_t owner_uid, owner_gid; /* ...who is this on the host */
     uint32_t transfer_max;         /* bytes of one read or write */
     uint8_t map_alignment_log2;    /* of what `map` gets */
+    uint64_t map_least;            /* bytes of a file that should be mapped; 0: none */
 };
 
 struct fuse_server {

@@ -23,7 +23,8 @@ unsigned file_share(weir_call *call)
     if (a->index >= call->h->share_count)
         return WEIR_HC_ENODATA;
     const struct share *s = &call->h->shares[a->index];
-    a->flags = s->read_only ? WEIR_HC_SHARE_RO : 0;
+    a->flags = (s->read_only ? WEIR_HC_SHARE_RO : 0) | (s->device ? WEIR_HC_SHARE_VIRTIO : 0) |
+               (s->device && s->always ? WEIR_HC_SHARE_ALWAYS : 0);
     memset(a->name, 0, sizeof(a->name));
     snprintf(a->name, sizeof(a->name), "%s", s->name);
     a->uid = (uint32_t)geteuid();

@@ -107,6 +107,8 @@ struct hostcall {
 #define GUEST_FAULT (-1)
 int memory_add(struct vcpu *c, struct memory *m, uint64_t address, uint64_t length,
                unsigned kind, enum access access);
+/* Memory of this process instead; WEIR_HC_E*. */
+int memory_add_host(struct memory *m, void *host, uint64_t length);
 void memory_clear(struct memory *m);
 void memory_free(struct memory *m);
 /* Copies bytes of [offset, offset+length) that exist; returns how many. */

@@ -49,6 +49,16 @@ static int append(struct memory *m, const struct mem_piece *p, uint32_t length)
     return 0;
 }
 
+int memory_add_host(struct memory *m, void *host, uint64_t length)
+{
+    struct mem_piece p = {.host = host};
+    if (length > WEIR_HC_MAX_BYTES - m->bytes)
+        return WEIR_HC_EINVAL;
+    int rc = length ? append(m, &p, (uint32_t)length) : 0;
+    m->bytes += rc ? 0 : length;
+    return rc;
+}
+
 /* The piece at `done` bytes behind the start. False: c->fault. */
 static bool piece_at(struct vcpu *c, uint64_t address, uint64_t done, unsigned kind,
                      enum access access, struct mem_piece *p)

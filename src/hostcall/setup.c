@@ -6,11 +6,14 @@
 #include "hostcall/export.h"
 #include "hostcall/handle.h"
 #include "hostcall/dosview.h"
+#include "hostcall/fs.h"
 #include "hostcall/services.h"
 
+#include "base/bits.h"
 #include "base/nearest.h"
 #include "board/device.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct hostcall *hostcall_of(struct weir *vm)
@@ -198,10 +201,14 @@ static void connect(struct hostcall *h)
 
 /* ---- options ---- */
 
+#define WINDOW_BYTES (256ull << 20)
+static const char *const share_keys[] = {"share", "path", "ro", "virtiofs", "dax", "cache"};
+
 struct options {
     struct hostcall *h;
     char *share, *path; /* the share being described */
-    bool read_only, rings_given;
+    bool read_only, device, always, rings_given;
+    uint64_t window; /* bytes */
     uint32_t switched_off;
 };
 
@@ -227,6 +234,18 @@ static char *next_word(const char **list)
     return word;
 }
 
+static int add_fs_device(struct options *o)
+{
+    struct weir *vm = o->h->vm;
+    char props[96];
+    snprintf(props, sizeof(props), "share=%s,dax=%llu", o->share,
+             (unsigned long long)o->window);
+    pthread_mutex_lock(&vm->device_lock);
+    int rc = device_create(vm, &fs_class, NULL, props, NULL);
+    pthread_mutex_unlock(&vm->device_lock);
+    return rc;
+}
+
 static int finish_share(struct options *o)
 {
     int rc = 0;
@@ -234,10 +253,17 @@ static int finish_share(struct options *o)
         rc = share_add(o->h, o->share, o->path, o->read_only);
         o->h->groups |= 1u << WEIR_HC_GROUP_FILE;
     }
+    if (rc == 0 && o->share && o->device) {
+        struct share *s = &o->h->shares[o->h->share_count - 1];
+        s->device = true;
+        s->always = o->always;
+        rc = add_fs_device(o);
+    }
     free(o->share);
     free(o->path);
     o->share = o->path = NULL;
-    o->read_only = false;
+    o->read_only = o->device = o->always = false;
+    o->window = WINDOW_BYTES;
     return rc;
 }
 
@@ -280,11 +306,13 @@ static int set_rings(struct options *o, const char *text)
 
 static int unknown(struct options *o, const char *key)
 {
-    static const char *const others[] = {"share", "path", "ro", "ring", "arg", "env"};
+    static const char *const others[] = {"ring", "arg", "env"};
     char buffer[64];
     struct nearest near = {.wanted = key};
     for (unsigned k = 0; k < ARRAY_SIZE(others); k++)
         nearest_offer(&near, others[k]);
+    for (unsigned k = 0; k < ARRAY_SIZE(share_keys); k++)
+        nearest_offer(&near, share_keys[k]);
     for (unsigned k = 0; k < ARRAY_SIZE(group_names); k++)
         nearest_offer(&near, group_names[k].name);
     return err_set(&o->h->vm->err, WEIR_EINVAL, "-hostcall: unknown option '%s'%s", key,
@@ -309,6 +337,25 @@ static int set_group(struct options *o, const char *key, const char *value)
     return unknown(o, key);
 }
 
+/* dax=on, off, or a size in MiB. The device comes with it. */
+static int set_window(struct options *o, const char *value)
+{
+    char *end = NULL;
+    unsigned long mib = value ? strtoul(value, &end, 10) : 0;
+    o->device = true;
+    if (!value || !strcmp(value, "on"))
+        o->window = WINDOW_BYTES;
+    else if (!strcmp(value, "off"))
+        o->window = 0;
+    else if (*value && !*end && mib >= 2 && is_power_of_2(mib) && mib <= FS_WINDOW_MAX >> 20)
+        o->window = (uint64_t)mib << 20;
+    else
+        return err_set(&o->h->vm->err, WEIR_EINVAL,
+                       "-hostcall dax=%s: use on, off, or a power of two of MiB, 2 to 8192",
+                       value);
+    return 0;
+}
+
 static int share_word(struct options *o, const char *key, const char *value)
 {
     struct err *err = &o->h->vm->err;
@@ -324,9 +371,19 @@ static int share_word(struct options *o, const char *key, const char *value)
         o->path = strdup(value ? value : "");
         return o->path ? 0 : err_set(err, WEIR_ENOMEM, "out of memory");
     }
+    bool *flag = !strcmp(key, "ro") ? &o->read_only : &o->device;
+    if (!strcmp(key, "dax"))
+        return set_window(o, value);
+    if (!strcmp(key, "cache")) {
+        o->always = value && !strcmp(value, "always");
+        if (o->always || (value && !strcmp(value, "auto")))
+            return 0;
+        return err_set(err, WEIR_EINVAL, "-hostcall cache=%s: use auto or always",
+                       value ? value : "");
+    }
     if (value && strcmp(value, "on") && strcmp(value, "off"))
-        return err_set(err, WEIR_EINVAL, "-hostcall ro=%s: use on or off", value);
-    o->read_only = !value || !strcmp(value, "on");
+        return err_set(err, WEIR_EINVAL, "-hostcall %s=%s: use on or off", key, value);
+    *flag = !value || !strcmp(value, "on");
     return 0;
 }
 
@@ -337,8 +394,9 @@ static int option(struct options *o, char *word)
     struct hostcall *h = o->h;
     if (equals)
         *equals = 0;
-    if (!strcmp(key, "share") || !strcmp(key, "path") || !strcmp(key, "ro"))
-        return share_word(o, key, value);
+    for (unsigned k = 0; k < ARRAY_SIZE(share_keys); k++)
+        if (!strcmp(key, share_keys[k]))
+            return share_word(o, key, value);
     if (!strcmp(key, "arg"))
         return add_word(o, &h->args, &h->arg_count, value ? value : "");
     if (!strcmp(key, "env")) {
@@ -353,7 +411,7 @@ static int option(struct options *o, char *word)
 
 int weir_hostcall_enable(weir *vm, const char *options)
 {
-    struct options o = {0};
+    struct options o = {.window = WINDOW_BYTES};
     int rc = get_or_create(vm, "-hostcall", &o.h);
     char *word;
     while (rc == 0 && (word = next_word(&options))) {

@@ -15,6 +15,7 @@ struct share {
     char *path;
     int root; /* O_PATH */
     bool read_only;
+    bool device, always; /* fs_device.c serves it; for a day (cache=always) */
     uint32_t index;
 };
 

@@ -257,6 +257,21 @@ static uint64_t read_piece(struct bus *bus, const struct bus_span *span, uint64_
     return r->ops->read(r->ctx, offset, size) & mask_bytes(size);
 }
 
+/* Of host memory: code may have been taken from there. */
+static void tell_written(struct bus *bus, const struct weir_region *r, uint64_t offset,
+                         uint64_t length)
+{
+    if (!r->tags || !bus->code_written)
+        return;
+    for (uint64_t page = offset / RAM_PAGE_BYTES;
+         page <= (offset + length - 1) / RAM_PAGE_BYTES; page++) {
+        if (__atomic_load_n(&r->tags[page], __ATOMIC_ACQUIRE) & RAM_CODE) {
+            bus->code_written(bus->changed_ctx, r->start + offset, length);
+            return;
+        }
+    }
+}
+
 static void write_memory(struct bus *bus, const struct bus_span *span, uint64_t address,
                          const void *data, uint64_t length)
 {
@@ -265,15 +280,7 @@ static void write_memory(struct bus *bus, const struct bus_span *span, uint64_t 
         return;
     uint64_t offset = address - r->start;
     memcpy(r->host + offset, data, length);
-    if (!r->tags || !bus->code_written)
-        return;
-    for (uint64_t page = offset / RAM_PAGE_BYTES;
-         page <= (offset + length - 1) / RAM_PAGE_BYTES; page++) {
-        if (__atomic_load_n(&r->tags[page], __ATOMIC_ACQUIRE) & RAM_CODE) {
-            bus->code_written(bus->changed_ctx, address, length);
-            return;
-        }
-    }
+    tell_written(bus, r, offset, length);
 }
 
 static void write_piece(struct bus *bus, const struct bus_span *span, uint64_t address,
@@ -373,6 +380,25 @@ void *bus_host_pointer(struct bus *bus, uint64_t address, uint64_t length)
         run_in_span(&span, address, length) != length)
         return NULL;
     return span.region->host + (address - span.region->start);
+}
+
+void *bus_dma_pointer(struct bus *bus, uint64_t address, uint64_t length, bool write)
+{
+    struct bus_span span = bus_lookup(bus, address);
+    bool refused = write && span.region && span.region->read_only;
+    return refused ? NULL : bus_host_pointer(bus, address, length);
+}
+
+void bus_dma_written(struct bus *bus, uint64_t address, uint64_t length)
+{
+    while (length) {
+        struct bus_span span = bus_lookup(bus, address);
+        uint64_t run = run_in_span(&span, address, length);
+        if (span.region && span.region->host)
+            tell_written(bus, span.region, address - span.region->start, run);
+        address += run;
+        length -= run;
+    }
 }
 
 static bool all_memory(struct bus *bus, uint64_t address, uint64_t length)

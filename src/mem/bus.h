@@ -77,6 +77,10 @@ void bus_read_block(struct bus *bus, uint64_t address, void *buffer, uint64_t le
 void bus_write_block(struct bus *bus, uint64_t address, const void *buffer, uint64_t length);
 /* Host address of [address, address+length) if it is RAM-like and contiguous, else NULL. */
 void *bus_host_pointer(struct bus *bus, uint64_t address, uint64_t length);
+/* The same for DMA that the caller makes itself: NULL also where `write` has no effect. What was
+ * written must be told: bus_dma_written. */
+void *bus_dma_pointer(struct bus *bus, uint64_t address, uint64_t length, bool write);
+void bus_dma_written(struct bus *bus, uint64_t address, uint64_t length);
 /* DMA: only RAM-like memory; -WEIR_EFAULT (nothing copied) otherwise. */
 int bus_dma_read(struct bus *bus, uint64_t address, void *buffer, uint64_t length);
 int bus_dma_write(struct bus *bus, uint64_t address, const void *buffer, uint64_t length);

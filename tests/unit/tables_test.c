@@ -28,7 +28,7 @@ static uint8_t sum(const void *data, unsigned length)
     return total;
 }
 
-static const struct acpi_machine all = {true, true, true, true, true, true};
+static const struct acpi_machine all = {true, true, true, true, true, true, 0, 0};
 
 /* The table at a guest address: inside the blob, length and checksum right. */
 static const uint8_t *table_at(const struct acpi_tables *t, uint64_t gpa, const char *signature)

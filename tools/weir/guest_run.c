@@ -271,6 +271,8 @@ static bool find_modules(const struct guest_kernel *k, enum root_kind root,
         bool needed;
     } wanted[] = {
         {"fuse", ROOT_NONE, ROOT_DISK, true},
+        {"virtio_pci", ROOT_NONE, ROOT_SHARE, false},
+        {"virtiofs", ROOT_NONE, ROOT_DISK, false},
         {"overlay", ROOT_SHARE, ROOT_SHARE, true},
         {"overlay", ROOT_DISK, ROOT_DISK, false},
         {"virtio_pci", ROOT_DISK, ROOT_DISK, true},
@@ -373,17 +375,39 @@ static bool checked(struct tool *t, int error)
 }
 
 /* Commas in a path are doubled, as option lists want. */
-static bool add_share(struct tool *t, const char *name, const char *path, bool read_only)
+static bool add_share(struct tool *t, const char *name, const char *path, const char *more)
 {
     struct strbuf options;
     strbuf_init(&options);
     strbuf_printf(&options, "share=%s,path=", name);
     for (const char *c = path; *c; c++)
         strbuf_add(&options, *c == ',' ? ",," : c, *c == ',' ? 2 : 1);
-    strbuf_printf(&options, "%s", read_only ? ",ro" : "");
+    strbuf_printf(&options, "%s", more);
     bool good = checked(t, weir_hostcall_enable(t->vm, options.data));
     strbuf_free(&options);
     return good;
+}
+
+/* Linux for 32 bits has no use for a window, and no place for it in its addresses. */
+static const char *device_options(const struct tool *t)
+{
+    bool window = t->options.run.exec && t->guest->kernel.is_64bit;
+    return window ? ",virtiofs,dax=on" : ",virtiofs,dax=off";
+}
+
+static bool add_named_share(struct tool *t, const struct share_option *s)
+{
+    char more[64];
+    snprintf(more, sizeof(more), "%s%s", s->read_only ? ",ro" : "",
+             s->host_calls || s->writeback ? "" : device_options(t));
+    return add_share(t, s->name, s->path, more);
+}
+
+static bool add_root_share(struct tool *t)
+{
+    char more[64];
+    snprintf(more, sizeof(more), ",ro,cache=always%s", device_options(t));
+    return add_share(t, "root", t->options.run.root, more);
 }
 
 static bool add_shares(struct tool *t)
@@ -396,15 +420,15 @@ static bool add_shares(struct tool *t)
                                                 "random=on,log=on")))
         return false;
     for (const struct share_option *s = o->run.shares; s; s = s->next)
-        if (!add_share(t, s->name, s->path, s->read_only))
+        if (!add_named_share(t, s))
             return false;
     if (!o->run.exec)
         return true;
     bool has_root = strcmp(o->run.root, "none") && stat(o->run.root, &st) == 0;
-    if (has_root && S_ISDIR(st.st_mode) && !add_share(t, "root", o->run.root, true))
+    if (has_root && S_ISDIR(st.st_mode) && !add_root_share(t))
         return false;
     return !has_root || !*t->guest->kernel.modules ||
-           add_share(t, "modules", t->guest->kernel.modules, true);
+           add_share(t, "modules", t->guest->kernel.modules, ",ro");
 }
 
 static bool add_services(struct tool *t)

@@ -59,9 +59,12 @@ static enum parse_result fill_share(struct options *o, const struct props *p,
     s->path = option_keep(o, real);
     if (stat(real, &st) < 0 || !S_ISDIR(st.st_mode))
         return option_fail(o, "-share %s: not a directory", path);
-    if (option_bool_prop(o, p, "-share", "ro", &s->read_only) != PARSE_OK ||
+    bool device = true;
+    if (option_bool_prop(o, p, "-share", "virtiofs", &device) != PARSE_OK ||
+        option_bool_prop(o, p, "-share", "ro", &s->read_only) != PARSE_OK ||
         option_bool_prop(o, p, "-share", "writeback", &s->writeback) != PARSE_OK)
         return PARSE_FAIL;
+    s->host_calls = !device;
     s->name = name ? option_prop(o, p, "name") : default_name(o, real);
     s->at = props_get(p, "at") ? option_prop(o, p, "at") : s->path;
     if (*s->at != '/')
@@ -74,7 +77,8 @@ static enum parse_result fill_share(struct options *o, const struct props *p,
 
 enum parse_result option_share(struct options *o, const char *name, const char *argument)
 {
-    static const char *const names[] = {"path", "name", "at", "ro", "writeback", NULL};
+    static const char *const names[] = {"path",      "name",     "at", "ro",
+                                        "writeback", "virtiofs", NULL};
     struct props p;
     struct share_option *s, **end = &o->run.shares;
     (void)name;
