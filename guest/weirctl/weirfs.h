@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weirfs.h - the mount of a share. The file system is src/fuse; here are the mount and /dev/fuse. One
- * thread: a host call stops the CPU anyway.
+ * weirfs.h - the mount of a share. The file system is src/fuse; here are the mount and /dev/fuse.
+ * One thread: a host call stops the CPU anyway.
  */
 #ifndef WEIRCTL_WEIRFS_H
 #define WEIRCTL_WEIRFS_H
@@ -36,9 +36,10 @@ struct weirfs {
     unsigned char *buffer; /* a request, and what is read for it */
 };
 
-/* By the kernel's own driver, if there is a device for the share and nothing was asked for that only
- * weirfs does itself. Else: mounts and serves until it is unmounted. Returns the process's status; unless foreground, the
- * caller's process returns when the mount is usable and a child goes on. */
+/* By the kernel's own driver, if there is a device for the share and nothing was asked for that
+ * only weirfs does itself. Else: mounts and serves until it is unmounted. Returns the process's
+ * status; unless foreground, the caller's process returns when the mount is usable and a child goes
+ * on. */
 int weirfs_run(const struct mount_options *options);
 
 #endif

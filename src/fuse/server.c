@@ -37,8 +37,10 @@ void fill_attr(struct fuse_server *fs, const struct host_stat *st, struct fuse_a
         .gid = st->gid == o->owner_gid ? o->gid : st->gid,
         .blksize = 65536,
     };
-    if (o->map_least && S_ISREG(st->mode) && st->size >= o->map_least)
+    if (o->map_least && S_ISREG(st->mode) && st->size >= o->map_least) {
         attr->flags = FUSE_ATTR_DAX;
+        attr->blksize = 4096; /* Linux: or mapped files cannot be synchronized */
+    }
 }
 
 void remember_times(struct node *node, const struct host_stat *st)

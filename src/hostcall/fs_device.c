@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fs_device.c - the virtio-fs device (virtio 1.2 section 5.11): queue 0 for FORGET and the like, queue
- * 1 for requests, both served at once. Made by -hostcall share=NAME,...,virtiofs=on; its tag is the
- * share's name.
+ * fs_device.c - the virtio-fs device (virtio 1.2 section 5.11): queue 0 for FORGET and the like,
+ * queue 1 for requests, both served at once. Made by -hostcall share=NAME,...,virtiofs=on; its tag
+ * is the share's name.
  *
  * A request is copied before it is looked at; what is read from a file goes straight into the
  * chain's pages.

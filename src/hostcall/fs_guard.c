@@ -6,8 +6,8 @@
  * window finds the slot marked.
  *
  * A signal belongs to the process, so this is the one place with state outside machines: a list of
- * ranges that the handler reads without a lock. It is installed with the first range and stays; what
- * is none of ours goes to the handler that was there before.
+ * ranges that the handler reads without a lock. It is installed with a range, if it is not there,
+ * and stays; what is none of ours goes to the handler that was there before.
  */
 #include "hostcall/fs_guard.h"
 
@@ -30,7 +30,6 @@ struct fs_guard {
 
 static struct fs_guard guards[GUARDS];
 static pthread_mutex_t guards_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool installed;
 static struct sigaction before;
 
 static bool give_page(uintptr_t address)
@@ -75,16 +74,21 @@ static bool install(void)
 {
     struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigemptyset(&action.sa_mask);
-    if (!installed)
-        installed = sigaction(SIGBUS, &action, &before) == 0;
-    return installed;
+    struct sigaction now;
+    if (sigaction(SIGBUS, NULL, &now) < 0)
+        return false;
+    if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_sigbus)
+        return true;
+    before = now;
+    return sigaction(SIGBUS, &action, NULL) == 0;
 }
 
 struct fs_guard *fs_guard_add(void *start, uint64_t bytes, uint8_t *lost)
 {
     struct fs_guard *found = NULL;
     pthread_mutex_lock(&guards_lock);
-    for (unsigned k = 0; install() && k < GUARDS && !found; k++)
+    bool ready = install();
+    for (unsigned k = 0; ready && k < GUARDS && !found; k++)
         if (!atomic_load(&guards[k].start))
             found = &guards[k];
     if (found) {

@@ -17,8 +17,8 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ORDER = ['base', 'mem', 'cpu', 'jit', 'dev', 'backend', 'board', 'run', 'introspect', 'fuse', 'hostcall',
-         'vmi', 'debug', 'snapshot', 'api', 'sel4vm']
+ORDER = ['base', 'mem', 'cpu', 'jit', 'dev', 'backend', 'board', 'run', 'introspect', 'fuse',
+         'hostcall', 'vmi', 'debug', 'snapshot', 'api', 'sel4vm']
 # A chip may use the interface of the host side's data: block and character devices.
 ALLOWED = {('dev', 'backend/block.h'), ('dev', 'backend/char.h')}
 # What each may not use although it stands below it in the list.
@@ -105,6 +105,8 @@ def sizes():
                 fail(path, 1, 'no SPDX line')
 
 
+# A signal handler belongs to the process (docs/ARCHITECTURE.md, Threads and locks).
+WRITABLE = ['src/hostcall/fs_guard.c']
 FORBIDDEN = [
     (r'\b(exit|_exit|abort|quick_exit)\s*\(', 'the library never ends the process'),
     (r'\b(printf|puts|putchar|perror|vprintf)\s*\(', 'the library never prints'),
@@ -130,7 +132,8 @@ def forbidden():
                 code = code.split('/*', 1)[0]
             for pattern, why in FORBIDDEN:
                 if re.search(pattern, code) and '(*' not in code:
-                    if why == 'writable static' and 'const ' in code:
+                    if why == 'writable static' and ('const ' in code or
+                                                     os.path.relpath(path, ROOT) in WRITABLE):
                         continue
                     fail(path, number, f'{why}: {line.strip()}')
 
