@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from clitest import check, same
 from weirtest import Failure, Machine, ROOT, SLOW, WEIR, guests, main
 
 BUILD = os.environ.get('WEIR_BUILD', os.path.dirname(WEIR))
@@ -62,15 +63,6 @@ class Guest:
             raise Failure(f'{command!r}: status {done.returncode}, not {status}\n'
                           f'{done.stdout[-2000:]}\n{done.stderr[-3000:]}')
         return done
-
-
-def check(condition, text):
-    if not condition:
-        raise Failure(text)
-
-
-def same(got, wanted, what):
-    check(got == wanted, f'{what}: {got!r}, not {wanted!r}')
 
 
 # ---- run -exec ----

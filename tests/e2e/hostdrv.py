@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from clitest import check, same
 from weirtest import Failure, Machine, ROOT, SLOW, dos_images, guests, main
 
 PROGRAMS = os.environ.get('WEIR_DOS_PROGRAMS', os.path.join(ROOT, 'build', 'tests', 'hostdrv'))
@@ -42,15 +43,6 @@ def find(folder, name):
             return None
         folder = os.path.join(folder, have[part.lower()])
     return folder
-
-
-def check(condition, text):
-    if not condition:
-        raise Failure(text)
-
-
-def same(got, wanted, what):
-    check(got == wanted, f'{what}: {got!r} instead of {wanted!r}')
 
 
 class Dos:
