@@ -95,9 +95,9 @@ WEIR_API int weir_screen_text(weir *vm, struct weir_text *out);
 
 /* ---- information ------------------------------------------------------------------------ */
 
-/* Topics of `info`: block, chardev, jit, lapic, mem, mtree, pci, pic, qtree, registers, roms, tlb,
- * vmi, and one per device id/class that has an info callback. i = 0,1,..., NULL at the end. `help`
- * may be NULL. */
+/* Topics of `info`: block, chardev, jit, lapic, mem, mtree, name, pci, pic, qtree, registers, roms,
+ * status, tlb, uuid, version, vmi, and one per device id or class that has an info callback.
+ * i = 0, 1, ..., NULL at the end. `help` may be NULL. */
 WEIR_API const char *weir_info_topic(weir *vm, unsigned i, const char **help);
 WEIR_API int weir_info(weir *vm, const char *topic, struct weir_text *out);
 
