@@ -200,17 +200,22 @@ static uint64_t rises(const struct pit_counter *c, int64_t from, int64_t now)
     return now <= from ? 0 : (uint64_t)((now - c->start) / c->n - (from - c->start) / c->n);
 }
 
-static void schedule(struct pit *p, int64_t now)
+/* In sync. */
+static void arm(struct pit *p, int64_t now)
 {
-    struct pit_counter *c = &p->counter[0];
-    sync(c, now);
-    drive(p, out(c, now));
+    int64_t next = next_change(&p->counter[0], now);
     p->seen = now;
-    int64_t next = next_change(c, now);
     if (next == INT64_MAX)
         weir_timer_cancel(&p->timer);
     else
         weir_timer_set(&p->timer, tick_ns(next));
+}
+
+static void schedule(struct pit *p, int64_t now)
+{
+    sync(&p->counter[0], now);
+    drive(p, out(&p->counter[0], now));
+    arm(p, now);
 }
 
 static void pit_fire(void *state)
@@ -218,14 +223,17 @@ static void pit_fire(void *state)
     struct pit *p = state;
     int64_t now = ticks_now(p);
     sync(&p->counter[0], now);
-    /* Called late, OUT may have gone there and back, and more than once. */
+    /* Called late, OUT may have gone there and back, and more than once. If it is low again, the
+     * request stands nevertheless until it rises. */
     uint64_t edges = rises(&p->counter[0], p->seen, now);
     if (edges && !p->irq_disabled) {
         drive(p, false);
         count_ticks(p, edges, irq_state(&p->feedback, 0));
         drive(p, true);
+    } else {
+        drive(p, out(&p->counter[0], now));
     }
-    schedule(p, now);
+    arm(p, now);
 }
 
 void pit_connect(weir_dev *dev, const struct irq_feedback *feedback)

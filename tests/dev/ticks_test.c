@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "harness.h"
@@ -130,10 +131,13 @@ static void test_pit_late(void **state)
         clock_advance(&h->rig->vm->clock, 9 * MS);
         clock_run_due(&h->rig->vm->clock);
         assert_int_equal(take_all(h, ioapic ? TIMER_VECTOR : 0x20, NULL), 10);
-        /* Nothing waited here. */
-        clock_advance(&h->rig->vm->clock, 10 * MS);
+        /* Nothing waited here; and OUT is low at the end. */
+        pit_start(h, 3, ioapic ? TIMER_VECTOR : 0x20);
+        clock_advance(&h->rig->vm->clock, 10 * MS + 3 * MS / 4);
         clock_run_due(&h->rig->vm->clock);
         assert_int_equal(take_all(h, ioapic ? TIMER_VECTOR : 0x20, NULL), 10);
+        run_ns(h, MS / 2);
+        assert_int_equal(take_all(h, ioapic ? TIMER_VECTOR : 0x20, NULL), 1);
     }
 }
 
@@ -371,6 +375,50 @@ static void test_apic_timer(void **state)
     assert_int_equal(take_all(h, TIMER_VECTOR, NULL), 1);
 }
 
+/* ---- reading the time ---- */
+
+static uint64_t read_time(struct harness *h, unsigned how)
+{
+    switch (how) {
+    case 0:
+        return in8(h, 0x42);
+    case 1:
+        return in8(h, 0x61);
+    case 2:
+        return read32(h, HPET_BASE + 0xf0);
+    case 3:
+        return apic_get(h, 0x390);
+    default:
+        return rtc_get(h, 0);
+    }
+}
+
+/* With the host's clock and nobody who fires timers, whoever reads the time does. */
+static void test_reads(void **state)
+{
+    struct harness *h = *state;
+    struct clock *clock = &h->rig->vm->clock;
+    const struct timespec t = {.tv_nsec = 5 * MS};
+    pic_setup(h, 1);
+    for (unsigned how = 0; how < 5; how++) {
+        pit_start(h, 2, 0x20);
+        clock_advance(clock, 5 * MS + MS / 4); /* by hand: timers as well */
+        read_time(h, how);
+        assert_int_equal(take_all(h, 0x20, NULL), 0);
+        clock_run_due(clock);
+        assert_int_equal(take_all(h, 0x20, NULL), 5);
+    }
+    clock->mode = CLOCK_HOST;
+    clock_start(clock);
+    for (unsigned how = 0; how < 5; how++) {
+        pit_start(h, 2, 0x20);
+        nanosleep(&t, NULL);
+        assert_int_equal(h->intr, 0);
+        read_time(h, how);
+        assert_in_range(take_all(h, 0x20, NULL), 4, 5000);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -389,6 +437,7 @@ int main(void)
         TEST(test_hpet_legacy),
         TEST(test_hpet_level),
         TEST(test_apic_timer),
+        TEST(test_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
