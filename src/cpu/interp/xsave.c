@@ -215,10 +215,12 @@ static void component_unpack(struct vcpu *c, unsigned n, const uint8_t *in)
 static bool all_zero(const void *data, size_t bytes)
 {
     const uint8_t *p = data;
-    for (size_t n = 0; n < bytes; n++)
-        if (p[n])
-            return false;
-    return true;
+    uint64_t any = 0;
+    for (; bytes >= 8; bytes -= 8, p += 8)
+        any |= load_le(p, 8);
+    for (; bytes; bytes--)
+        any |= *p++;
+    return any == 0;
 }
 
 static bool x87_in_use(const struct vcpu *c)
@@ -364,7 +366,8 @@ static enum weir_stop save(struct vcpu *c, const struct insn *i, unsigned how)
     uint64_t saved = how & SAVE_INIT_OPTIMIZED ? rfbm & used : rfbm;
     bool mxcsr = compacted ? saved & XCR0_SSE : rfbm & (XCR0_SSE | XCR0_AVX);
     struct area a;
-    memset(&a, 0, sizeof a);
+    memset(a.bytes, 0, LEGACY_BYTES + HEADER_BYTES); /* the rest is written before it is read */
+    a.pieces = 0;
     area_legacy(c, i, &a, saved, mxcsr);
     area_extended(c, &a, rfbm, saved, compacted);
     /* The standard format keeps the XSTATE_BV bits of what was not asked for. */
