@@ -321,16 +321,33 @@ static void page_protected(struct vcpu *c, const uint8_t *page)
                 slot_clear(jit, &jit->slots[set][1][n]);
 }
 
+void jump_list_block(struct jit_block *jb, uint64_t rip)
+{
+    jb->listed_often |= jb->listed && jb->listed_at != rip;
+    jb->listed = true;
+    jb->listed_at = rip;
+}
+
+static void pair_forget(struct set_tables *t, uint64_t rip, uint64_t code)
+{
+    uint32_t index = jump_index(rip, JUMP_SLOTS);
+    for (unsigned k = 0; k < 2; k++)
+        if (t->jumps[index + k].code == code)
+            jump_drop(t, index + k);
+}
+
 /* A block is in the page at the same offset wherever it is mapped. */
 static void table_forget(struct set_tables *t, const struct jit_block *jb)
 {
+    if (!t->used)
+        return;
+    if (!jb->listed_often) {
+        pair_forget(t, jb->listed_at, jb->entry_saved);
+        return;
+    }
     uint64_t offset = jb->block->gpa & 0xfff;
-    for (uint64_t page = 0; t->used && page < JUMP_SLOTS / 2 * 8; page += 4096)
-        for (unsigned k = 0; k < 2; k++) {
-            uint32_t index = jump_index(page + offset, JUMP_SLOTS) + k;
-            if (t->jumps[index].code == jb->entry_saved)
-                jump_drop(t, index);
-        }
+    for (uint64_t page = 0; page < JUMP_SLOTS / 2 * 8; page += 4096)
+        pair_forget(t, page + offset, jb->entry_saved);
 }
 
 /* Nobody comes here any more. Who relied on its not needing the flags goes, too. */
@@ -369,6 +386,7 @@ void jit_drop(struct jit *jit, struct jit_block *jb)
 
 static void block_dropped(struct vcpu *c, struct block *b)
 {
+    rewritten_note(c->jit, b);
     while (b->native)
         jit_drop(c->jit, b->native);
 }

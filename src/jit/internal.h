@@ -95,6 +95,7 @@ struct jit_block {
     struct block *block;
     uint64_t entry_live;  /* flags in EFLAGS */
     uint64_t entry_saved; /* flags in flags_ax */
+    uint64_t listed_at;
     struct jit_link *incoming, *outgoing;
     struct jit_block *other; /* of the same block */
     uint32_t mode;
@@ -102,8 +103,9 @@ struct jit_block {
     uint16_t count;
     uint8_t level; /* enum fpu_level */
     bool x87;
-    bool needs_flags; /* at its start */
-    bool listed;      /* in jump slots */
+    bool needs_flags;  /* at its start */
+    bool listed;       /* in jump slots, for RIP `listed_at` */
+    bool listed_often; /* for others, too */
     bool dead;
 };
 
@@ -131,6 +133,7 @@ struct jit {
     uint64_t group[GROUPS_MAX]; /* host addresses of what leaders checked */
     struct mixed_page *mixed;   /* = mixed_pages: by host page number */
     struct mixed_page mixed_pages[MIXED_PAGES];
+    uint8_t rewritten[REWRITTEN];
     uint64_t miss_linear;              /* of the access that a stub gave up */
     uint64_t filled_host, filled_back; /* T1 and where to, once the TLB has it */
     uint64_t go_on_at;                 /* where to, with all registers to be loaded */
@@ -169,6 +172,7 @@ struct jit {
 
 /* block.heat of one that has no translation: no valid instruction */
 #define HEAT_NEVER 0xffffu
+#define HEAT_MAX   0xfffeu /* it counts no further */
 
 enum flags_at { FLAGS_LIVE, FLAGS_SAVED, FLAGS_BOTH, FLAGS_DEAD };
 
@@ -340,6 +344,8 @@ void jit_link_to(struct jit *jit, struct jit_link *link, struct jit_block *to, u
 struct set_tables *set_tables(struct jit *jit, enum slot_set set); /* the current ones */
 void jumps_clear(struct set_tables *t);
 void jump_set(struct set_tables *t, uint64_t rip, uint64_t code);
+/* Before that: it is to be forgotten with the block. */
+void jump_list_block(struct jit_block *jb, uint64_t rip);
 void super_clear(struct jit *jit);
 enum slot_set slots_of(uint32_t mode);
 /* Whether blocks of this mode are pinned. */
@@ -366,6 +372,10 @@ void pinned_forget(struct jit *jit, uint64_t code);
 void mixed_init(struct jit *jit);
 void mixed_clear(struct jit *jit);
 void mixed_forget(struct jit *jit, uint64_t host);
+/* A translated block was overwritten. */
+void rewritten_note(struct jit *jit, const struct block *b);
+/* How often a block must have been interpreted before it is translated. */
+unsigned rewritten_heat(const struct jit *jit, const struct block *b);
 /* C has written to miss_linear: next time, a stub shall if it may. */
 void mixed_note(struct jit *jit);
 

@@ -5,9 +5,13 @@
  * The TLB sends all writes to such a page the slow way. The stubs for writes that miss know the
  * last few of these pages by their host address (the TLB has checked everything else by then)
  * and write at once where the page's lines of 64 bytes hold no code.
+ *
+ * Code that is overwritten again and again costs more to translate than it saves: it is
+ * interpreted, longer each time, until it is left alone for that long.
  */
 #include "jit/internal.h"
 
+#define HOT     4u /* runs before a block is translated */
 #define NO_HOST 1u /* no page's address, nor what the TLB has where there is none */
 
 void mixed_clear(struct jit *jit)
@@ -44,4 +48,20 @@ void mixed_note(struct jit *jit)
     uint64_t host = (uint64_t)(uintptr_t)page_host;
     if (lines)
         *slot_of(jit, host) = (struct mixed_page){host, lines};
+}
+
+static unsigned rewritten_index(const struct block *b)
+{
+    return (unsigned)(b->gpa ^ b->gpa >> 12) % REWRITTEN;
+}
+
+void rewritten_note(struct jit *jit, const struct block *b)
+{
+    uint8_t *count = &jit->rewritten[rewritten_index(b)];
+    *count += *count < REWRITTEN_MAX;
+}
+
+unsigned rewritten_heat(const struct jit *jit, const struct block *b)
+{
+    return HOT << jit->rewritten[rewritten_index(b)];
 }

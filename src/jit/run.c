@@ -14,7 +14,6 @@
 
 #define MXCSR_MASKS 0x1f80u
 
-#define HOT 4u /* runs before a block is translated */
 /* Failures of a check of several operands (groups.c, runs of PUSH and POP) before they are checked
  * one by one; that they lie in two pages counts for more. */
 #define SEVERAL_PATIENCE 16u
@@ -288,7 +287,7 @@ static struct jit_block *native_block(struct jit *jit, struct block *b)
         found = pinned_find(jit, b, &refused);
     if (found || refused)
         return found;
-    if ((b->heat < HOT && !view_wants_all(jit)) || b->heat == HEAT_NEVER ||
+    if ((b->heat < rewritten_heat(jit, b) && !view_wants_all(jit)) || b->heat == HEAT_NEVER ||
         !jit_translatable(b))
         return NULL;
     struct jit_block *jb = jit_translate(jit, b);
@@ -415,7 +414,7 @@ static void connect(struct jit *jit, uint64_t rip, struct jit_block *to)
                    (!crosses || tlb_is_global(jit->c, rip + INSN_MAX_BYTES - 1)));
     if (!global)
         return;
-    to->listed = true;
+    jump_list_block(to, rip);
     jump_set(set_tables(jit, set), rip, to->entry_saved);
 }
 
@@ -440,7 +439,7 @@ static enum weir_stop run_blocks(struct jit *jit)
             connect(jit, c->rip, jb);
         came_from_code = false;
         if (UNLIKELY(c->shadow)) {
-            if (b && !jb && b->heat < HOT) /* or what follows an STI would never be hot */
+            if (b && !jb && b->heat < HEAT_MAX) /* or what follows an STI would never be hot */
                 b->heat++;
             return STOP_BOUNDARY;
         }
@@ -453,7 +452,7 @@ static enum weir_stop run_blocks(struct jit *jit)
             if (came_from_code && attention_due(c))
                 return STOP_BOUNDARY;
         } else {
-            if (b && b->heat < HOT)
+            if (b && b->heat < HEAT_MAX)
                 b->heat++;
             jit->refused = false;
             jit->stats.interpreted++;

@@ -71,6 +71,11 @@ struct mixed_page {
 };
 #define MIXED_PAGES 64u
 
+/* By a hash of where code is: how often its translation was lost to a write, at most
+ * REWRITTEN_MAX. Each doubles what it must run before it is translated again. */
+#define REWRITTEN     1024u
+#define REWRITTEN_MAX 8u
+
 /* First slot of the pair for `rip`; gen_flow.c computes the same. */
 static inline uint32_t jump_index(uint64_t rip, uint32_t slots)
 {

@@ -25,12 +25,15 @@
 #define INTERP_BYTES (16u << 20)
 #define BLOCK_MAX    (sizeof(struct block) + (BLOCK_INSNS + 1) * sizeof(struct insn) + BLOCK_BYTES)
 #define LINE_LOG2    6
+#define PAGE_LINES   (4096u >> LINE_LOG2)
+#define SPAN_LINES   ((BLOCK_BYTES >> LINE_LOG2) + 1) /* that a block may touch */
 
 struct code_page {
-    uint64_t page;  /* physical */
-    uint64_t lines; /* that hold code */
-    struct block *blocks;
-    uint8_t *tag;    /* NULL: not tagged */
+    uint64_t page;                      /* physical */
+    uint64_t lines;                     /* that hold code */
+    unsigned count;                     /* of blocks */
+    struct block *starting[PAGE_LINES]; /* by the line of their first byte on the page */
+    uint8_t *tag;                       /* NULL: not tagged */
     uint64_t *bytes; /* a bit per byte that may be code; NULL: not needed so far */
     struct code_page *next;
 };
@@ -240,6 +243,12 @@ static void bytes_add(uint64_t *map, unsigned offset, unsigned bytes)
         map[offset >> 6] |= 1ull << (offset & 63);
 }
 
+static void bytes_remove(uint64_t *map, unsigned offset, unsigned bytes)
+{
+    for (; bytes; offset++, bytes--)
+        map[offset >> 6] &= ~(1ull << (offset & 63));
+}
+
 static bool bytes_have(const uint64_t *map, unsigned offset, unsigned bytes)
 {
     for (; bytes; offset++, bytes--)
@@ -255,8 +264,17 @@ static void page_add(struct code_page *p, struct block *b)
     p->lines |= lines_of(offset, bytes);
     if (p->bytes)
         bytes_add(p->bytes, offset, bytes);
-    b->page_next[link_index(b, p->page)] = p->blocks;
-    p->blocks = b;
+    struct block **head = &p->starting[offset >> LINE_LOG2];
+    b->page_next[link_index(b, p->page)] = *head;
+    *head = b;
+    p->count++;
+}
+
+/* The first line whose blocks may reach a byte at this offset. */
+static unsigned first_line(unsigned offset)
+{
+    unsigned line = offset >> LINE_LOG2;
+    return line < SPAN_LINES - 1 ? 0 : line - (SPAN_LINES - 1);
 }
 
 const uint64_t *blocks_code_lines(struct vcpu *c, uint64_t gpa, const uint8_t **host)
@@ -276,18 +294,28 @@ static void page_remove(struct block_cache *blocks, uint64_t page, const struct 
     struct code_page *p = *page_slot(blocks, page);
     if (!p)
         return;
-    uint64_t lines = 0;
-    for (struct block **b = &p->blocks; *b;) {
-        unsigned k = link_index(*b, page), offset, bytes;
-        if (*b == gone) {
-            *b = gone->page_next[k];
-            continue;
+    unsigned offset, bytes, first, last;
+    part_on_page(gone, page, &first, &bytes);
+    last = first + bytes - 1;
+    uint64_t lost = lines_of(first, bytes), kept = 0;
+    if (p->bytes)
+        bytes_remove(p->bytes, first, bytes);
+    for (unsigned line = first_line(first); line <= last >> LINE_LOG2; line++) {
+        for (struct block **b = &p->starting[line]; *b;) {
+            unsigned k = link_index(*b, page);
+            if (*b == gone) {
+                *b = gone->page_next[k];
+                p->count--;
+                continue;
+            }
+            part_on_page(*b, page, &offset, &bytes);
+            kept |= lines_of(offset, bytes);
+            if (p->bytes && offset <= last && first < offset + bytes)
+                bytes_add(p->bytes, offset, bytes);
+            b = &(*b)->page_next[k];
         }
-        part_on_page(*b, page, &offset, &bytes);
-        lines |= lines_of(offset, bytes);
-        b = &(*b)->page_next[k];
     }
-    p->lines = lines;
+    p->lines = (p->lines & ~lost) | (kept & lost);
 }
 
 /* ---- finding ---- */
@@ -673,10 +701,11 @@ static void map_bytes(struct block_cache *blocks, struct code_page *p, size_t li
         blocks->used = at + size;
     }
     memset(p->bytes, 0, size);
-    for (struct block *b = p->blocks; b; b = b->page_next[link_index(b, p->page)]) {
-        part_on_page(b, p->page, &offset, &bytes);
-        bytes_add(p->bytes, offset, bytes);
-    }
+    for (unsigned line = 0; line < PAGE_LINES; line++)
+        for (struct block *b = p->starting[line]; b; b = b->page_next[link_index(b, p->page)]) {
+            part_on_page(b, p->page, &offset, &bytes);
+            bytes_add(p->bytes, offset, bytes);
+        }
 }
 
 static void invalidate_in_page(struct vcpu *c, uint64_t gpa, unsigned length)
@@ -694,17 +723,18 @@ static void invalidate_in_page(struct vcpu *c, uint64_t gpa, unsigned length)
         (p->bytes && !bytes_have(p->bytes, first, length)))
         return;
     bool dropped = false;
-    for (struct block *b = p->blocks, *next; b; b = next) {
-        next = b->page_next[link_index(b, page)];
-        part_on_page(b, page, &offset, &bytes);
-        if (first < offset + bytes && offset < first + length) {
-            drop(c, b);
-            dropped = true;
+    for (unsigned line = first_line(first); line <= (first + length - 1) >> LINE_LOG2; line++)
+        for (struct block *b = p->starting[line], *next; b; b = next) {
+            next = b->page_next[link_index(b, page)];
+            part_on_page(b, page, &offset, &bytes);
+            if (first < offset + bytes && offset < first + length) {
+                drop(c, b);
+                dropped = true;
+            }
         }
-    }
     if (!dropped)
         map_bytes(c->blocks, p, arena_limit(c));
-    if (!p->blocks && p->tag) {
+    if (!p->count && p->tag) {
         clear_tag(c, page, p->tag);
         p->tag = NULL;
     }
