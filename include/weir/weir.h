@@ -165,6 +165,9 @@ enum weir_exit_reason {
     WEIR_EXIT_INSN,         /* an instruction of weir_set_insn_exits, not executed */
     WEIR_EXIT_EXCEPTION,    /* one of weir_set_exception_exits, not delivered */
     WEIR_EXIT_WINDOW,       /* an interrupt could be taken now (weir_set_window_exit) */
+    WEIR_EXIT_NMI,          /* an NMI, not delivered (weir_set_nmi_exits) */
+    WEIR_EXIT_NMI_WINDOW,   /* an NMI could be delivered now (weir_set_nmi_window_exit) */
+    WEIR_EXIT_TIME,         /* the time of weir_set_time_exit is over */
 };
 
 /* Kinds of instructions that can be made to end weir_run (bits of weir_set_insn_exits). */
@@ -256,7 +259,7 @@ WEIR_API void weir_set_reset_exits(weir *vm, bool on);
 WEIR_API void weir_set_unclaimed_exits(weir *vm, bool on);
 
 /* Exits before an instruction: for embedders that carry it out themselves (set registers and RIP).
- * Privilege is checked first. The four setters need the VM stopped. `kinds`: 1 << enum
+ * Privilege is checked first. The setters need the VM stopped. `kinds`: 1 << enum
  * weir_insn_kind. */
 WEIR_API int weir_set_insn_exits(weir *vm, uint32_t kinds);
 /* The instruction at RIP is executed by the vCPU although it is of such a kind. */
@@ -269,6 +272,14 @@ WEIR_API int weir_set_exception_exits(weir *vm, uint32_t vectors);
 WEIR_API int weir_set_cr_mask(weir_vcpu *cpu, unsigned number, uint64_t mask, uint64_t shadow);
 /* Exits as soon as a maskable interrupt could be taken, before the next instruction; once. */
 WEIR_API int weir_set_window_exit(weir *vm, bool on);
+/* The same for an NMI; and NMIs are not delivered but end weir_run. */
+WEIR_API int weir_set_nmi_window_exit(weir *vm, bool on);
+WEIR_API int weir_set_nmi_exits(weir *vm, bool on);
+/* Exits when this much virtual time has passed from now on, once; with -icount exactly there. 0:
+ * never. The vCPU may be halted until then. */
+WEIR_API int weir_set_time_exit(weir *vm, uint64_t ns);
+/* What is left of it; 0 if none is set or it is over. Any thread. */
+WEIR_API uint64_t weir_time_left(weir *vm);
 
 #ifdef __cplusplus
 }

@@ -83,7 +83,8 @@ struct weir {
     uint64_t timers_run_ns; /* -icount: timers due by then have fired */
     bool alone;             /* lock-step: no person, no program outside */
     bool running, paused, quit, reset_wanted, reset_exits, unclaimed_exits;
-    bool shutdown_wanted, debug_exit_wanted, stop_wanted, reset_from_guest;
+    bool shutdown_wanted, debug_exit_wanted, stop_wanted, time_over, reset_from_guest;
+    struct weir_timer exit_timer; /* weir_set_time_exit; device_lock */
     int debug_exit_status;
     struct introspect *introspect; /* introspect/introspect.h */
     pthread_t run_thread;

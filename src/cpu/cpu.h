@@ -58,11 +58,11 @@ static inline bool nmi_window(const struct vcpu *c)
 static inline bool attention_due(const struct vcpu *c)
 {
     uint32_t a = __atomic_load_n(&c->attention, __ATOMIC_RELAXED);
-    uint32_t if_open = ATTENTION_INTR | ATTENTION_WINDOW, later = if_open | ATTENTION_NMI;
     if (LIKELY(a == 0))
         return false;
-    return (a & ~later) || ((a & if_open) && interrupt_window(c)) ||
-           ((a & ATTENTION_NMI) && nmi_window(c));
+    return (a & ~(uint32_t)(ATTENTION_BY_IF | ATTENTION_BY_NMI)) ||
+           ((a & ATTENTION_BY_IF) && interrupt_window(c)) ||
+           ((a & ATTENTION_BY_NMI) && nmi_window(c));
 }
 
 /* ---- debug.c: debug registers, TF ---- */

@@ -140,6 +140,10 @@ enum {
     ATTENTION_EVENT = 1 << 10,  /* an injection or a debug trap was set from outside */
     ATTENTION_EVENTS = 1 << 11, /* who watches what has changed */
     ATTENTION_WINDOW = 1 << 12, /* as INTR, for an embedder who waits until IF lets one in */
+    ATTENTION_NMI_WINDOW = 1 << 13, /* as NMI, for one who waits until one could be delivered */
+    /* Nothing to do about the first group until RFLAGS.IF and the like let them in. */
+    ATTENTION_BY_IF = ATTENTION_INTR | ATTENTION_WINDOW,
+    ATTENTION_BY_NMI = ATTENTION_NMI | ATTENTION_NMI_WINDOW,
 };
 
 /* vcpu.shadow. TF_NOW: the single-step trap behind this instruction depends on TF as it is now, not
@@ -301,6 +305,7 @@ struct vcpu {
     bool touched, rip_set;
     /* What ends the run before an instruction (exits.h). Bits of the mask read as the shadow's. */
     uint32_t insn_exits, exception_exits;
+    bool nmi_exits;
     struct {
         uint64_t mask, shadow;
     } cr_guard[2]; /* CR0, CR4 */

@@ -33,10 +33,9 @@ uint64_t run_wait(struct vcpu *c, uint64_t limit_ns)
     bool timed_out = false;
     __atomic_store_n(&c->sleeping, 1, __ATOMIC_SEQ_CST);
     uint32_t seen = __atomic_load_n(&c->attention, __ATOMIC_SEQ_CST);
-    uint32_t if_open = ATTENTION_INTR | ATTENTION_WINDOW;
-    bool due = (seen & ~(if_open | ATTENTION_NMI)) ||
-               ((seen & if_open) && interrupt_window(c)) ||
-               ((seen & ATTENTION_NMI) && !c->nmi_blocked);
+    bool due = (seen & ~(uint32_t)(ATTENTION_BY_IF | ATTENTION_BY_NMI)) ||
+               ((seen & ATTENTION_BY_IF) && interrupt_window(c)) ||
+               ((seen & ATTENTION_BY_NMI) && !c->nmi_blocked);
     if (!due)
         timed_out = syscall(SYS_futex, &c->attention, FUTEX_WAIT_PRIVATE, seen,
                             limit_ns == UINT64_MAX ? NULL : &limit, NULL, 0) < 0 &&
@@ -100,6 +99,10 @@ bool machine_a20(const weir *vm)
 void run_request_stop(struct weir *vm)
 {
     wish(vm, &vm->stop_wanted);
+}
+void run_time_over(void *vm)
+{
+    wish(vm, &((struct weir *)vm)->time_over);
 }
 void weir_quit(weir *vm)
 {
@@ -313,6 +316,10 @@ static bool take_wishes(struct weir *vm, struct weir_exit *exit)
         return true;
     if (grant(vm, &vm->stop_wanted)) {
         exit->reason = WEIR_EXIT_STOPPED;
+        return true;
+    }
+    if (grant(vm, &vm->time_over)) {
+        exit->reason = WEIR_EXIT_TIME;
         return true;
     }
     if (vm->cpu.exit.pending) { /* a write that nobody claimed; the instruction is complete */

@@ -20,7 +20,15 @@ static enum weir_stop take_interrupt(struct weir *vm, struct vcpu *c, uint32_t a
     }
     if ((attention & ATTENTION_NMI) && nmi_window(c)) {
         cpu_attention_clear(c, ATTENTION_NMI);
-        return interrupt_deliver(c, VEC_NMI, true);
+        if (!c->nmi_exits)
+            return interrupt_deliver(c, VEC_NMI, true);
+        c->exit.reason = WEIR_EXIT_NMI;
+        return STOP_EXIT;
+    }
+    if ((attention & ATTENTION_NMI_WINDOW) && nmi_window(c)) {
+        cpu_attention_clear(c, ATTENTION_NMI_WINDOW);
+        c->exit.reason = WEIR_EXIT_NMI_WINDOW;
+        return STOP_EXIT;
     }
     if ((attention & ATTENTION_WINDOW) && interrupt_window(c)) {
         cpu_attention_clear(c, ATTENTION_WINDOW);
@@ -39,7 +47,7 @@ static enum weir_stop take_interrupt(struct weir *vm, struct vcpu *c, uint32_t a
 static bool is_dead(struct weir *vm, const struct vcpu *c)
 {
     if (!c->wires.acknowledge) /* nor are there interrupt controllers */
-        return true;
+        return !weir_time_left(vm);
     uint32_t attention = __atomic_load_n(&c->attention, __ATOMIC_ACQUIRE);
     if (!vm->alone || (attention & ~(uint32_t)ATTENTION_INTR))
         return false;
@@ -136,7 +144,7 @@ static void dispatch(struct weir *vm, struct vcpu *c, struct weir_exit *exit)
         if (c->icount)
             run_timers(vm, c);
         uint32_t attention = __atomic_load_n(&c->attention, __ATOMIC_ACQUIRE);
-        if (attention & ~(uint32_t)(ATTENTION_INTR | ATTENTION_NMI | ATTENTION_WINDOW))
+        if (attention & ~(uint32_t)(ATTENTION_BY_IF | ATTENTION_BY_NMI))
             if (run_take_requests(vm, exit))
                 return;
         if (attention)

@@ -7,6 +7,7 @@
 
 /* control.c */
 int run_init(struct weir *vm);            /* locks; fails without leaving anything behind */
+void run_time_over(void *vm);             /* weir_set_time_exit; from its timer */
 void run_connect(struct weir *vm);        /* hooks of the buses, once they exist */
 void run_connect_timers(struct weir *vm); /* once the I/O thread runs */
 void run_fini(struct weir *vm);

@@ -248,6 +248,67 @@ static void windows_open(void **state)
     weir_destroy(vm);
 }
 
+/* ---- NMIs, time ---- */
+
+static void nmis_end_the_run(void **state)
+{
+    (void)state;
+    /* MOV SS, NOP, NOP, HLT; NMIs are blocked until an IRET to another HLT. */
+    static const uint8_t code[] = {0x8c, 0xd0, 0x8e, 0xd0, 0x90, 0x90, 0xf4};
+    static const uint8_t iret[] = {0x9c, 0x0e, 0x68, 0, 0x11, 0x90, 0xcf};
+    static const uint8_t hlt[] = {0x90, 0xf4};
+    weir *vm = vm_new(32, code, sizeof(code));
+    assert_int_equal(weir_set_nmi_exits(vm, true), 0);
+    weir_nmi(vm);
+    assert_int_equal(run(vm), WEIR_EXIT_NMI);
+    assert_int_equal(get(vm, WEIR_RIP), CODE);
+    assert_int_equal(run(vm), WEIR_EXIT_HALT);
+    weir_destroy(vm);
+
+    vm = vm_new(16, code, sizeof(code));
+    weir_mem_write(vm, 0x1200, iret, sizeof(iret));
+    weir_mem_write(vm, 0x1100, hlt, sizeof(hlt));
+    set(vm, WEIR_RIP, 0x1200);
+    set(vm, WEIR_INTERRUPTIBILITY, WEIR_BLOCKED_BY_NMI);
+    assert_int_equal(weir_set_nmi_window_exit(vm, true), 0);
+    assert_int_equal(run(vm), WEIR_EXIT_NMI_WINDOW);
+    assert_int_equal(get(vm, WEIR_RIP), 0x1100);
+    assert_int_equal(run(vm), WEIR_EXIT_HALT); /* it was one */
+    set(vm, WEIR_RIP, CODE + 2);
+    set(vm, WEIR_ACTIVITY, WEIR_ACTIVE);
+    set(vm, WEIR_INTERRUPTIBILITY, WEIR_BLOCKED_BY_MOV_SS);
+    assert_int_equal(weir_set_nmi_window_exit(vm, true), 0);
+    assert_int_equal(weir_set_nmi_window_exit(vm, false), 0);
+    assert_int_equal(run(vm), WEIR_EXIT_HALT);
+    weir_destroy(vm);
+}
+
+static void time_ends_the_run(void **state)
+{
+    (void)state;
+    static const uint8_t loop[] = {0x40, 0xeb, 0xfd}, halt[] = {0xf4, 0x90, 0xf4};
+    weir *vm = vm_new(32, loop, sizeof(loop));
+    assert_int_equal(weir_time_left(vm), 0);
+    assert_int_equal(weir_set_time_exit(vm, 3000000), 0);
+    assert_in_range(weir_time_left(vm), 1, 3000000);
+    uint64_t before = get(vm, WEIR_TSC);
+    assert_int_equal(run(vm), WEIR_EXIT_TIME);
+    assert_in_range(get(vm, WEIR_TSC) - before, 3000000, 3000000000);
+    assert_int_equal(weir_time_left(vm), 0);
+    assert_true(get(vm, WEIR_RAX) > 100);
+    /* Not any more; and a halted vCPU waits for it. */
+    assert_int_equal(weir_set_time_exit(vm, 1), 0);
+    assert_int_equal(weir_set_time_exit(vm, 0), 0);
+    assert_int_equal(weir_run(weir_get_vcpu(vm, 0), 100000, &last), 0);
+    assert_int_equal(last.reason, WEIR_EXIT_BUDGET);
+    weir_mem_write(vm, CODE, halt, sizeof(halt));
+    set(vm, WEIR_RIP, CODE);
+    assert_int_equal(weir_set_time_exit(vm, 2000000), 0);
+    assert_int_equal(run(vm), WEIR_EXIT_TIME);
+    assert_int_equal(get(vm, WEIR_ACTIVITY), WEIR_HALTED);
+    weir_destroy(vm);
+}
+
 /* ---- holes ---- */
 
 static void parts_of_ram_are_holes(void **state)
@@ -420,6 +481,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(exceptions_are_exits),
         cmocka_unit_test(masks_divide_control_registers),
         cmocka_unit_test(windows_open),
+        cmocka_unit_test(nmis_end_the_run),
+        cmocka_unit_test(time_ends_the_run),
         cmocka_unit_test(parts_of_ram_are_holes),
         cmocka_unit_test(random_states_do_no_harm),
     };

@@ -149,6 +149,9 @@ static bool handle_exit(struct tool *t, const struct weir_exit *e, int *status)
     case WEIR_EXIT_INSN:
     case WEIR_EXIT_EXCEPTION:
     case WEIR_EXIT_WINDOW:
+    case WEIR_EXIT_NMI:
+    case WEIR_EXIT_NMI_WINDOW:
+    case WEIR_EXIT_TIME:
         return false;
     case WEIR_EXIT_QUIT:
         tool_event(t, "SHUTDOWN", t->signal_count ? "host-signal" : "host-qmp-quit", false);
