@@ -21,6 +21,9 @@ void weir_sel4vm_destroy(vm_t *vm);
 /* A notification as from the host's endpoint: vm_run calls the notification callback. From any
  * thread. At most 64 wait; -1 if there are more. */
 int weir_sel4vm_notify(vm_t *vm, seL4_Word badge);
+/* An NMI arrives, as at the processor's pin: exit 0 if NMI exiting is on, else the guest's. Any
+ * thread. */
+void weir_sel4vm_nmi(vm_t *vm);
 /* Makes vm_run return 0 soon. Any thread, and handlers. */
 void weir_sel4vm_stop(vm_t *vm);
 

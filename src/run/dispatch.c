@@ -46,9 +46,9 @@ static enum weir_stop take_interrupt(struct weir *vm, struct vcpu *c, uint32_t a
 /* Nothing in the machine can end this halt, nobody outside is there to do it. */
 static bool is_dead(struct weir *vm, const struct vcpu *c)
 {
-    if (!c->wires.acknowledge) /* nor are there interrupt controllers */
-        return !weir_time_left(vm);
     uint32_t attention = __atomic_load_n(&c->attention, __ATOMIC_ACQUIRE);
+    if (!c->wires.acknowledge) /* nor are there interrupt controllers */
+        return !(attention & ATTENTION_STOP) && !weir_time_left(vm);
     if (!vm->alone || (attention & ~(uint32_t)ATTENTION_INTR))
         return false;
     return !(c->rflags_rest & FLAG_IF) ||

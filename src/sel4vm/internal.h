@@ -5,6 +5,7 @@
  *
  *   boot.c     creating and freeing          context.c, vmcs.c  registers and VMCS fields
  *   run.c      entering the guest, exits     handlers.c         what is done about an exit
+ *   controls.c timer, trap flag, NMIs
  *   ioport.c   port accesses                 memory.c, ram.c    guest-physical memory
  *   fault.c    accesses to what is no RAM    pic.c              interrupts
  */
@@ -52,7 +53,7 @@ struct sel4vm_machine {
     pthread_cond_t changed;
     seL4_Word badges[NOTIFICATIONS];
     unsigned first, count; /* count without wrapping */
-    bool stop;
+    bool stop, nmi;
 };
 
 /* The last exit, as the VMX_DATA_ fields show it. */
@@ -83,6 +84,11 @@ struct guest_state {
     uint64_t entry_info, entry_error, entry_length;
     uint64_t cr0_mask, cr4_mask, cr0_shadow, cr4_shadow;
     uint64_t smbase, timer, perf_global;
+    /* Of this entry (controls.c): handles of a step and of a delivery behind which the guest is
+     * left, 0 = none; and the reason of that exit. */
+    uint64_t step, delivery;
+    unsigned stop_reason;
+    bool owed; /* that exit has not been told yet: another one came with it */
     /* By row of the table in vmcs.c. Stuck: the vCPU could not take it yet; else what was written,
      * and what the vCPU made of it. */
     bool stuck[VMCS_FIELDS_MAX];
@@ -117,6 +123,15 @@ static inline weir_vcpu *cpu_of(const vm_vcpu_t *vcpu)
 bool vmcs_settle(vm_vcpu_t *vcpu);
 /* Forgets what was written: the vCPU is in a new state. */
 void vmcs_forget(guest_state_t *gs);
+
+/* controls.c */
+/* Whether the controls agree with each other (SDM Vol. 3 26.2.1.1). */
+bool controls_possible(const guest_state_t *gs);
+/* Tells the machine what ends this entry, behind the injection. False: it is over already, *reason
+ * says by what. */
+bool controls_arm(guest_state_t *gs, bool injects, unsigned *reason);
+/* The guest was left: takes it back. */
+void controls_disarm(guest_state_t *gs);
 
 /* handlers.c */
 void handlers_install(vm_t *vm);

@@ -26,6 +26,18 @@ int weir_sel4vm_notify(vm_t *vm, seL4_Word badge)
     return full ? -1 : 0;
 }
 
+void weir_sel4vm_nmi(vm_t *vm)
+{
+    struct sel4vm_machine *m = vm ? vm->arch.machine : NULL;
+    if (!m)
+        return;
+    pthread_mutex_lock(&m->lock);
+    m->nmi = true; /* ends wait() */
+    pthread_cond_broadcast(&m->changed);
+    pthread_mutex_unlock(&m->lock);
+    weir_nmi(m->weir);
+}
+
 void weir_sel4vm_stop(vm_t *vm)
 {
     struct sel4vm_machine *m = vm ? vm->arch.machine : NULL;
@@ -38,13 +50,13 @@ void weir_sel4vm_stop(vm_t *vm)
     weir_quit(m->weir);
 }
 
-static bool take_stop(struct sel4vm_machine *m)
+static bool take(struct sel4vm_machine *m, bool *wish)
 {
     pthread_mutex_lock(&m->lock);
-    bool stop = m->stop;
-    m->stop = false;
+    bool was = *wish;
+    *wish = false;
     pthread_mutex_unlock(&m->lock);
-    return stop;
+    return was;
 }
 
 static bool take_badge(struct sel4vm_machine *m, seL4_Word *badge)
@@ -79,8 +91,8 @@ static bool wait(vm_t *vm)
 {
     struct sel4vm_machine *m = vm->arch.machine;
     pthread_mutex_lock(&m->lock);
-    bool may = m->count || m->stop || vm->run.notification_callback;
-    while (may && !m->count && !m->stop)
+    bool may = m->count || m->stop || m->nmi || vm->run.notification_callback;
+    while (may && !m->count && !m->stop && !m->nmi)
         pthread_cond_wait(&m->changed, &m->lock);
     pthread_mutex_unlock(&m->lock);
     return may;
@@ -220,12 +232,27 @@ static void note_exception(vm_vcpu_t *vcpu, const struct weir_exit *e)
                                      : 0;
 }
 
+/* Somebody outside wants the guest to be left: an interrupt of the host. */
+static bool is_external(const vm_vcpu_t *vcpu)
+{
+    struct sel4vm_machine *m = state_of(vcpu)->machine;
+    pthread_mutex_lock(&m->lock);
+    bool notified = m->count != 0;
+    pthread_mutex_unlock(&m->lock);
+    return notified && (state_of(vcpu)->pin & VMX_CONTROL_PIN_EXTERNAL_INTERRUPT) &&
+           vcpu->vm->arch.vmexit_handlers[EXIT_REASON_EXTERNAL_INTERRUPT];
+}
+
+static int handle(vm_vcpu_t *vcpu)
+{
+    vmexit_handler_ptr handler = vcpu->vm->arch.vmexit_handlers[state_of(vcpu)->exit.reason];
+    return handler ? handler(vcpu) : VM_EXIT_HANDLE_ERROR;
+}
+
 /* Fills in exit; the handler's result, or whether to go on. */
 static int serve(vm_vcpu_t *vcpu, const struct weir_exit *e)
 {
     guest_state_t *gs = state_of(vcpu);
-    memset(&gs->exit, 0, sizeof(gs->exit));
-    gs->fault.active = false;
     switch (e->reason) {
     case WEIR_EXIT_INSN:
         note_insn(vcpu, e);
@@ -239,16 +266,35 @@ static int serve(vm_vcpu_t *vcpu, const struct weir_exit *e)
     case WEIR_EXIT_WINDOW:
         gs->exit.reason = EXIT_REASON_PENDING_INTERRUPT;
         break;
+    case WEIR_EXIT_NMI:
+        gs->exit.reason = EXIT_REASON_EXCEPTION_NMI;
+        gs->exit.interrupt_info = ENTRY_INFO_VALID | WEIR_INJECT_NMI << 8 | 2;
+        break;
+    case WEIR_EXIT_NMI_WINDOW:
+        gs->exit.reason = EXIT_REASON_NMI_WINDOW;
+        break;
+    case WEIR_EXIT_TIME:
+        gs->exit.reason = EXIT_REASON_VMX_TIMER;
+        break;
+    case WEIR_EXIT_STOPPED:
+        if (!gs->stop_reason)
+            return VM_EXIT_HANDLED;
+        gs->exit.reason = gs->stop_reason;
+        break;
+    case WEIR_EXIT_QUIT:
+        if (!is_external(vcpu))
+            return VM_EXIT_HANDLED;
+        gs->exit.reason = EXIT_REASON_EXTERNAL_INTERRUPT;
+        break;
     case WEIR_EXIT_TRIPLE_FAULT:
         gs->exit.reason = EXIT_REASON_TRIPLE_FAULT;
         break;
     case WEIR_EXIT_ERROR:
         return VM_EXIT_HANDLE_ERROR;
-    default: /* HALT, QUIT, PAUSED, STOPPED: vm_run's loop looks */
+    default: /* HALT, PAUSED: vm_run's loop looks */
         return VM_EXIT_HANDLED;
     }
-    vmexit_handler_ptr handler = vcpu->vm->arch.vmexit_handlers[gs->exit.reason];
-    return handler ? handler(vcpu) : VM_EXIT_HANDLE_ERROR;
+    return handle(vcpu);
 }
 
 /* ---- entering ---- */
@@ -290,6 +336,10 @@ static bool prepare(vm_vcpu_t *vcpu)
 {
     guest_state_t *gs = state_of(vcpu);
     weir *w = gs->machine->weir;
+    if (!controls_possible(gs)) {
+        gs->exit.instruction_error = 7; /* VM entry with invalid control fields */
+        return false;
+    }
     if (!vmcs_settle(vcpu) || !inject(vcpu))
         return false;
     vmcs_forget(gs);
@@ -303,22 +353,34 @@ static bool prepare(vm_vcpu_t *vcpu)
 static int enter(vm_vcpu_t *vcpu)
 {
     guest_state_t *gs = state_of(vcpu);
+    bool injects = gs->entry_info & ENTRY_INFO_VALID;
+    unsigned reason;
+    memset(&gs->exit, 0, sizeof(gs->exit));
+    gs->fault.active = false;
     if (!prepare(vcpu)) {
-        memset(&gs->exit, 0, sizeof(gs->exit));
         gs->exit.reason = VMX_EXIT_REASONS_FAILED_VMENTRY | EXIT_REASON_INVALID_GUEST_STATE;
         return VM_EXIT_HANDLE_ERROR;
     }
-    if (weir_run(gs->machine->cpu, 0, &gs->last) < 0)
-        return VM_EXIT_HANDLE_ERROR;
-    return serve(vcpu, &gs->last);
+    if (!controls_arm(gs, injects, &reason)) {
+        gs->exit.reason = reason;
+        return handle(vcpu);
+    }
+    take(gs->machine, &gs->machine->nmi); /* the vCPU has it */
+    int rc = weir_run(gs->machine->cpu, 0, &gs->last);
+    controls_disarm(gs);
+    return rc < 0 ? VM_EXIT_HANDLE_ERROR : serve(vcpu, &gs->last);
 }
 
-/* Halted, and nothing is there to end it. */
+/* Halted, and nothing is there to end it. The timer runs in the vCPU. */
 static bool is_halted(vm_vcpu_t *vcpu)
 {
     guest_state_t *gs = state_of(vcpu);
     union weir_value v;
-    if (gs->entry_info & ENTRY_INFO_VALID ||
+    pthread_mutex_lock(&gs->machine->lock);
+    bool nmi = gs->machine->nmi;
+    pthread_mutex_unlock(&gs->machine->lock);
+    if (nmi || gs->pin & VMX_CONTROL_PIN_PREEMPTION_TIMER ||
+        gs->ppc & VMX_CONTROL_PPC_NMI_WINDOW || gs->entry_info & ENTRY_INFO_VALID ||
         weir_reg_get(cpu_of(vcpu), WEIR_INJECTION, &v) < 0 || v.injection.pending)
         return false;
     seL4_Word activity;
@@ -333,7 +395,7 @@ int vm_run(vm_t *vm)
     vm_vcpu_t *vcpu = vm->vcpus[BOOT_VCPU];
     int result = VM_EXIT_HANDLED;
     vm->run.exit_reason = VM_GUEST_UNKNOWN_EXIT;
-    while (result > 0 && !take_stop(vm->arch.machine)) {
+    while (result > 0 && !take(vm->arch.machine, &vm->arch.machine->stop)) {
         result = notifications(vm);
         if (result <= 0)
             break;

@@ -252,22 +252,6 @@ static void masks(void)
 
 /* ---- injection ---- */
 
-static void prepare_idt(vm_t *vm, vm_vcpu_t *vcpu)
-{
-    uint64_t gdt[3] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff}, idt[256];
-    for (unsigned n = 0; n < 256; n++)
-        idt[n] = 0x00008e0000083000; /* 8:3000 */
-    CHECK(vm_ram_touch(vm, 0x4000, 24, vm_guest_ram_write_callback, gdt) == 0);
-    CHECK(vm_ram_touch(vm, 0x5000, 2048, vm_guest_ram_write_callback, idt) == 0);
-    CHECK(vm_ram_touch(vm, 0x3000, (size_t)(code_handler_end - code_handler),
-                       vm_guest_ram_write_callback, (void *)code_handler) == 0);
-    vm_set_vmcs_field(vcpu, VMX_GUEST_GDTR_BASE, 0x4000);
-    vm_set_vmcs_field(vcpu, VMX_GUEST_GDTR_LIMIT, 23);
-    vm_set_vmcs_field(vcpu, VMX_GUEST_IDTR_BASE, 0x5000);
-    vm_set_vmcs_field(vcpu, VMX_GUEST_IDTR_LIMIT, 2047);
-    vm_set_thread_context_reg(vcpu, VCPU_CONTEXT_EBP, 0xabc);
-}
-
 static void injection(void)
 {
     static const struct {
@@ -283,7 +267,8 @@ static void injection(void)
     for (unsigned n = 0; n < ARRAY_SIZE(cases); n++) {
         vm_t vm;
         vm_vcpu_t *vcpu = GUEST(&vm, halt);
-        prepare_idt(&vm, vcpu);
+        guest_tables(&vm, vcpu, code_handler, code_handler_end);
+        vm_set_thread_context_reg(vcpu, VCPU_CONTEXT_EBP, 0xabc);
         vm_set_vmcs_field(vcpu, VMX_GUEST_RFLAGS, 0x202);
         vm_set_vmcs_field(vcpu, VMX_CONTROL_ENTRY_EXCEPTION_ERROR_CODE, cases[n].error);
         vm_set_vmcs_field(vcpu, VMX_CONTROL_ENTRY_INSTRUCTION_LENGTH, cases[n].length);

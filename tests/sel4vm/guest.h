@@ -57,6 +57,23 @@ static inline vm_vcpu_t *guest_new(vm_t *vm, const uint8_t *code, const uint8_t 
 }
 #define GUEST(vm, name) guest_new(vm, code_##name, code_##name##_end)
 
+/* Flat segments 8 and 10h, and an IDT all of whose gates lead to this code, at 3000h. */
+static inline void guest_tables(vm_t *vm, vm_vcpu_t *vcpu, const uint8_t *code,
+                                const uint8_t *end)
+{
+    uint64_t gdt[3] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff}, idt[256];
+    for (unsigned n = 0; n < 256; n++)
+        idt[n] = 0x00008e0000083000; /* 8:3000 */
+    CHECK(vm_ram_touch(vm, 0x4000, 24, vm_guest_ram_write_callback, gdt) == 0);
+    CHECK(vm_ram_touch(vm, 0x5000, 2048, vm_guest_ram_write_callback, idt) == 0);
+    CHECK(vm_ram_touch(vm, 0x3000, (size_t)(end - code), vm_guest_ram_write_callback,
+                       (void *)code) == 0);
+    vm_set_vmcs_field(vcpu, VMX_GUEST_GDTR_BASE, 0x4000);
+    vm_set_vmcs_field(vcpu, VMX_GUEST_GDTR_LIMIT, 23);
+    vm_set_vmcs_field(vcpu, VMX_GUEST_IDTR_BASE, 0x5000);
+    vm_set_vmcs_field(vcpu, VMX_GUEST_IDTR_LIMIT, 2047);
+}
+
 static inline seL4_Word field(vm_vcpu_t *vcpu, seL4_Word number)
 {
     seL4_Word value = 0;

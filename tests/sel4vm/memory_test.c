@@ -194,21 +194,6 @@ static void ram(void)
 
 /* ---- interrupts ---- */
 
-static void load_isr(vm_t *vm, vm_vcpu_t *vcpu)
-{
-    uint64_t gdt[3] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff}, idt[256];
-    for (unsigned n = 0; n < 256; n++)
-        idt[n] = 0x00008e0000083000;
-    vm_ram_touch(vm, 0x4000, 24, vm_guest_ram_write_callback, gdt);
-    vm_ram_touch(vm, 0x5000, 2048, vm_guest_ram_write_callback, idt);
-    vm_ram_touch(vm, 0x3000, (size_t)(code_isr_end - code_isr), vm_guest_ram_write_callback,
-                 (void *)code_isr);
-    vm_set_vmcs_field(vcpu, VMX_GUEST_GDTR_BASE, 0x4000);
-    vm_set_vmcs_field(vcpu, VMX_GUEST_GDTR_LIMIT, 23);
-    vm_set_vmcs_field(vcpu, VMX_GUEST_IDTR_BASE, 0x5000);
-    vm_set_vmcs_field(vcpu, VMX_GUEST_IDTR_LIMIT, 2047);
-}
-
 /* Interrupts wait for IF: the one that comes with IF = 0 makes a window exit behind STI. */
 GUEST_CODE(waits,
            "mov al, 0x11\n out 0x20, al\n mov al, 0x30\n out 0x21, al\n mov al, 4\n"
@@ -222,12 +207,11 @@ static ioport_fault_result_t raise_now(vm_vcpu_t *vcpu, void *cookie, unsigned i
     return vm_inject_irq(vcpu, 5) ? IO_FAULT_ERROR : IO_FAULT_HANDLED;
 }
 
-static void load_isr(vm_t *vm, vm_vcpu_t *vcpu);
 static void windows(void)
 {
     vm_t vm;
     vm_vcpu_t *vcpu = GUEST(&vm, waits);
-    load_isr(&vm, vcpu);
+    guest_tables(&vm, vcpu, code_isr, code_isr_end);
     CHECK(vm_create_default_irq_controller(&vm) == 0);
     CHECK(vm_io_port_add_handler(&vm, (vm_ioport_range_t){0x80, 0x80},
                                  (vm_ioport_interface_t){NULL, NULL, raise_now, "raise"}) == 0);
@@ -265,7 +249,7 @@ static void interrupts(void)
     vm_t vm;
     unsigned notified = 0;
     vm_vcpu_t *vcpu = GUEST(&vm, interrupts);
-    load_isr(&vm, vcpu);
+    guest_tables(&vm, vcpu, code_isr, code_isr_end);
     CHECK(vm_inject_irq(vcpu, 4) == -1); /* no controller yet */
     CHECK(vm_create_default_irq_controller(&vm) == 0);
     CHECK(vm_create_default_irq_controller(&vm) == -1);

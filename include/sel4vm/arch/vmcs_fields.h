@@ -102,6 +102,13 @@
 #define VMX_GUEST_SYSENTER_ESP                      0x00006824
 #define VMX_GUEST_SYSENTER_EIP                      0x00006826
 
+/* Bits of VMX_CONTROL_PIN_EXECUTION_CONTROLS, and of VMX_CONTROL_EXIT_CONTROLS. */
+#define VMX_CONTROL_PIN_EXTERNAL_INTERRUPT  (1u << 0)
+#define VMX_CONTROL_PIN_NMI_EXITING         (1u << 3)
+#define VMX_CONTROL_PIN_VIRTUAL_NMIS        (1u << 5)
+#define VMX_CONTROL_PIN_PREEMPTION_TIMER    (1u << 6)
+#define VMX_CONTROL_EXIT_SAVE_TIMER         (1u << 22)
+
 /* Bits of VMX_CONTROL_PRIMARY_PROCESSOR_CONTROLS. */
 #define VMX_CONTROL_PPC_INTERRUPT_WINDOW    (1u << 2)
 #define VMX_CONTROL_PPC_HLT_EXITING         (1u << 7)
@@ -111,7 +118,9 @@
 #define VMX_CONTROL_PPC_RDTSC_EXITING       (1u << 12)
 #define VMX_CONTROL_PPC_CR3_LOAD_EXITING    (1u << 15)
 #define VMX_CONTROL_PPC_CR3_STORE_EXITING   (1u << 16)
+#define VMX_CONTROL_PPC_NMI_WINDOW          (1u << 22)
 #define VMX_CONTROL_PPC_MOV_DR_EXITING      (1u << 23)
+#define VMX_CONTROL_PPC_MONITOR_TRAP_FLAG   (1u << 27)
 #define VMX_CONTROL_PPC_MONITOR_EXITING     (1u << 29)
 
 /* Access rights of a segment. */
