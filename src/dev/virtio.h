@@ -18,7 +18,8 @@
 #include "dev/pci_msix.h"
 
 #define VIRTIO_QUEUES_MAX 4u
-#define VIRTIO_QUEUE_SIZE 256u /* and the longest chain */
+#define VIRTIO_QUEUE_SIZE 256u /* unless the device says otherwise */
+#define VIRTIO_CHAIN_MAX  512u /* descriptors of a chain, and a queue's size */
 #define VIRTIO_CONFIG_MAX 64u
 #define VIRTIO_NO_VECTOR  0xffffu
 
@@ -50,7 +51,7 @@ struct virtio_segment {
 struct virtio_chain {
     uint16_t head, out_count, in_count;
     uint64_t out_bytes, in_bytes;
-    struct virtio_segment segment[VIRTIO_QUEUE_SIZE];
+    struct virtio_segment segment[VIRTIO_CHAIN_MAX];
 };
 
 struct virtio;
@@ -59,6 +60,7 @@ struct virtio_ops {
     uint16_t type;       /* virtio device ID, also the subsystem */
     uint32_t class_code;
     uint8_t queues, config_bytes; /* config_bytes <= VIRTIO_CONFIG_MAX */
+    uint16_t queue_size;          /* 0: VIRTIO_QUEUE_SIZE */
     bool modern;                  /* no legacy registers; then pci_device is 1040h + type */
     void (*notify)(void *state, unsigned queue);
     void (*reset)(void *state);                        /* may be NULL */
@@ -110,7 +112,7 @@ void virtio_break(struct virtio *v, const char *why);
 
 /* ---- virtio_ring.c ---- */
 
-void virtio_queue_reset(struct virtio_queue *q);
+void virtio_queue_reset(struct virtio_queue *q, unsigned size);
 /* Takes the next chain. False: there is none, or the queue cannot be used. */
 bool virtio_pop(struct virtio *v, unsigned queue, struct virtio_chain *chain);
 /* Gives a chain back with `written` bytes at the start of its in part. */

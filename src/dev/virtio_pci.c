@@ -65,6 +65,11 @@ static uint8_t take_isr(struct virtio *v)
 
 /* ---- what both register sets do ---- */
 
+static unsigned largest_queue(const struct virtio *v)
+{
+    return v->ops->queue_size ? v->ops->queue_size : VIRTIO_QUEUE_SIZE;
+}
+
 static void device_reset(struct virtio *v)
 {
     v->driver_features = 0;
@@ -74,7 +79,7 @@ static void device_reset(struct virtio *v)
     v->status = 0;
     take_isr(v);
     for (unsigned n = 0; n < VIRTIO_QUEUES_MAX; n++)
-        virtio_queue_reset(&v->queue[n]);
+        virtio_queue_reset(&v->queue[n], largest_queue(v));
     if (v->ops->reset)
         v->ops->reset(v->state);
 }
@@ -177,7 +182,7 @@ static void queue_write(struct virtio *v, unsigned offset, uint32_t value, unsig
     if (q->enabled)
         return;
     if (offset == 0x18 && size == 2) {
-        if (is_power_of_2(value) && value <= VIRTIO_QUEUE_SIZE)
+        if (is_power_of_2(value) && value <= largest_queue(v))
             q->size = (uint16_t)value;
     } else if (offset == 0x1c && size == 2) {
         q->enabled = value == 1;
@@ -486,7 +491,7 @@ void virtio_reset(struct virtio *v)
 int virtio_loaded(struct virtio *v)
 {
     for (unsigned n = 0; n < VIRTIO_QUEUES_MAX; n++)
-        if (!is_power_of_2(v->queue[n].size) || v->queue[n].size > VIRTIO_QUEUE_SIZE)
+        if (!is_power_of_2(v->queue[n].size) || v->queue[n].size > largest_queue(v))
             return -WEIR_EFORMAT;
     pci_loaded(&v->function);
     return 0;

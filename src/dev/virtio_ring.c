@@ -18,9 +18,9 @@ struct descriptor {
     uint16_t flags, next;
 };
 
-void virtio_queue_reset(struct virtio_queue *q)
+void virtio_queue_reset(struct virtio_queue *q, unsigned size)
 {
-    *q = (struct virtio_queue){.size = VIRTIO_QUEUE_SIZE, .vector = VIRTIO_NO_VECTOR};
+    *q = (struct virtio_queue){.size = (uint16_t)size, .vector = VIRTIO_NO_VECTOR};
 }
 
 static bool read_u16(struct virtio *v, uint64_t gpa, uint16_t *value)
@@ -41,30 +41,49 @@ static bool write_u16(struct virtio *v, uint64_t gpa, uint16_t value)
 
 /* ---- chains ---- */
 
-/* A table of descriptors: the queue's or an indirect one. */
+/* A table of descriptors: the queue's, or a copy of an indirect one. */
 struct table {
     uint64_t gpa;
     uint32_t count;
+    const uint8_t *copy;
 };
 
 static bool read_descriptor(struct virtio *v, const struct table *t, uint32_t index,
                             struct descriptor *d)
 {
-    uint8_t raw[16];
-    if (index >= t->count || weir_dma_read(v->dev, t->gpa + 16ull * index, raw, 16) < 0)
+    uint8_t own[16];
+    const uint8_t *raw = t->copy ? t->copy + 16 * index : own;
+    if (index >= t->count ||
+        (!t->copy && weir_dma_read(v->dev, t->gpa + 16ull * index, own, 16) < 0))
         return false;
     *d = (struct descriptor){load_le(raw, 8), (uint32_t)load_le(raw + 8, 4),
                              (uint16_t)load_le(raw + 12, 2), (uint16_t)load_le(raw + 14, 2)};
     return true;
 }
 
+/* Pages that lie side by side are one segment. */
+static bool extend(struct virtio_chain *c, const struct descriptor *d, bool in)
+{
+    unsigned count = in ? c->in_count : c->out_count;
+    if (!count)
+        return false;
+    struct virtio_segment *last = &c->segment[c->out_count + c->in_count - 1];
+    if (last->gpa + last->bytes != d->gpa || d->bytes > UINT32_MAX - last->bytes)
+        return false;
+    last->bytes += d->bytes;
+    *(in ? &c->in_bytes : &c->out_bytes) += d->bytes;
+    return true;
+}
+
 static const char *add_segment(struct virtio_chain *c, const struct descriptor *d)
 {
     unsigned count = (unsigned)c->out_count + c->in_count;
-    if (count >= VIRTIO_QUEUE_SIZE)
-        return "chain is too long";
     if (!(d->flags & DESC_WRITE) && c->in_count)
         return "readable descriptor after a writable one";
+    if (extend(c, d, d->flags & DESC_WRITE))
+        return NULL;
+    if (count >= VIRTIO_CHAIN_MAX)
+        return "chain is too long";
     c->segment[count] = (struct virtio_segment){d->gpa, d->bytes};
     if (d->flags & DESC_WRITE) {
         c->in_count++;
@@ -79,7 +98,8 @@ static const char *add_segment(struct virtio_chain *c, const struct descriptor *
 /* NULL, or what is wrong with the chain that starts at c->head. */
 static const char *walk(struct virtio *v, const struct virtio_queue *q, struct virtio_chain *c)
 {
-    struct table t = {q->descriptors, q->size};
+    struct table t = {q->descriptors, q->size, NULL};
+    uint8_t copy[16 * VIRTIO_CHAIN_MAX];
     bool indirect = false;
     uint32_t index = c->head;
     for (uint32_t left = t.count; left; left--) {
@@ -90,9 +110,11 @@ static const char *walk(struct virtio *v, const struct virtio_queue *q, struct v
             if (indirect || !virtio_has(v, VIRTIO_F_INDIRECT))
                 return "indirect descriptor not allowed";
             if ((d.flags & DESC_NEXT) || d.bytes % 16 || d.bytes == 0 ||
-                d.bytes / 16 > VIRTIO_QUEUE_SIZE)
+                d.bytes / 16 > VIRTIO_CHAIN_MAX)
                 return "bad indirect table";
-            t = (struct table){d.gpa, d.bytes / 16};
+            if (weir_dma_read(v->dev, d.gpa, copy, d.bytes) < 0)
+                return "descriptor outside the table";
+            t = (struct table){d.gpa, d.bytes / 16, copy};
             indirect = true;
             index = 0;
             left = t.count + 1; /* the count starts again, once */

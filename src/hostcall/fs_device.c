@@ -265,6 +265,7 @@ static const struct virtio_ops fs_ops = {.pci_device = 0x1040 + 26,
                                          .class_code = 0x018000,
                                          .queues = 2,
                                          .config_bytes = CONFIG_BYTES,
+                                         .queue_size = VIRTIO_CHAIN_MAX, /* 1 MiB of pages */
                                          .modern = true,
                                          .notify = notify,
                                          .reset = driver_reset,
