@@ -259,18 +259,70 @@ def install_check(g):
 
 
 def file_system(arch='amd64'):
-    """The check of a file system, in three ways of mounting."""
+    """The check of a file system, in four ways of mounting."""
     with Guest(arch, root='initrd') as g:
         install_check(g)
-        done = g.run('mkdir work && ./fscheck work 1 && for o in cache=always writeback;'
+        done = g.run('mkdir work && ./fscheck work 1 && for o in dax=never cache=always writeback;'
                      ' do mkdir /m && weirfs -o $o /m && (cd /m/work && /m/fscheck . 2) && '
-                     'umount /m && rmdir /m || exit 1; done')
-        same(done.stdout.count('all well'), 3 if arch else 0, 'checks')
+                     'grep -q "/m fuse.weirfs" /proc/mounts && umount /m && rmdir /m || exit 1; '
+                     'done; grep " virtiofs" /proc/mounts')
+        same(done.stdout.count('all well'), 4, 'checks')
+        check(' virtiofs ' in done.stdout.splitlines()[-1], 'not by the device')
         same(os.listdir(g.path('work')), [], 'left over')
 
 
 def file_system_i386():
     file_system('i386')
+
+
+# ---- the window of the virtio-fs device ----
+
+def code_file(number):
+    """2 MiB with MOV EAX, number; RET at 5000h."""
+    code = b'\xb8' + number.to_bytes(4, 'little') + b'\xc3'
+    return bytes(0x5000) + code + bytes((2 << 20) - 0x5000 - len(code))
+
+
+def dax(accel='jit'):
+    """Code in mapped files, with a window too small for all; a program that lies in it."""
+    with Guest(root='initrd') as g:
+        for program in ('daxcheck', 'fscheck'):
+            subprocess.run(['cp', os.path.join(BUILD, 'tests', 'weirfs', f'{program}-amd64'),
+                            g.path(program)], check=True)
+        with open(g.path('fscheck'), 'ab') as f:
+            f.truncate(3 << 20)  # large enough to be mapped
+        for number in range(1, 25):
+            with open(g.path(f'code{number}'), 'wb') as f:
+                f.write(code_file(number))
+        done = g.run('./daxcheck code && mkdir work && ./fscheck work 1 && ./daxcheck code', '-accel',
+                     accel, share='{},dax=16')
+        same(done.stdout.count('all well'), 3, 'checks')
+
+
+def dax_interp():
+    dax('interp')
+
+
+def truncation():
+    """A file becomes shorter, on the host or in the guest, while the guest reads its mapping."""
+    with Guest(root='initrd') as g:
+        subprocess.run(['cp', os.path.join(BUILD, 'tests', 'weirfs', 'daxcheck-amd64'),
+                        g.path('daxcheck')], check=True)
+        for what in ('cut', 'cutself'):
+            g.write('cut', 'x' * (2 << 20))
+            process = subprocess.Popen(g.command(f'./daxcheck {what}; rm stop ready'), text=True,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       stdin=subprocess.DEVNULL)
+            deadline = time.monotonic() + 100 * SLOW
+            while not os.path.exists(g.path('ready')) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            for size in [0, 2 << 20, 4096, 1 << 20, 0, 100, 2 << 20] * 3:
+                os.truncate(g.path('cut'), size)
+                time.sleep(0.1)
+            g.write('stop', '')
+            out, error = process.communicate(timeout=100 * SLOW)
+            check(process.returncode == 0 and 'all well' in out,
+                  f'{what}: {process.returncode} {out} {error}')
 
 
 GIT = '''set -e

@@ -389,24 +389,25 @@ static bool add_share(struct tool *t, const char *name, const char *path, const 
 }
 
 /* Linux for 32 bits has no use for a window, and no place for it in its addresses. */
-static const char *device_options(const struct tool *t)
+static const char *usual_window(const struct tool *t)
 {
-    bool window = t->options.run.exec && t->guest->kernel.is_64bit;
-    return window ? ",virtiofs,dax=on" : ",virtiofs,dax=off";
+    return t->options.run.exec && t->guest->kernel.is_64bit ? "on" : "off";
 }
 
 static bool add_named_share(struct tool *t, const struct share_option *s)
 {
     char more[64];
-    snprintf(more, sizeof(more), "%s%s", s->read_only ? ",ro" : "",
-             s->host_calls || s->writeback ? "" : device_options(t));
+    int at = snprintf(more, sizeof(more), "%s", s->read_only ? ",ro" : "");
+    if (!s->host_calls && !s->writeback)
+        snprintf(more + at, sizeof(more) - (size_t)at, ",virtiofs,dax=%.20s",
+                 s->window ? s->window : usual_window(t));
     return add_share(t, s->name, s->path, more);
 }
 
 static bool add_root_share(struct tool *t)
 {
     char more[64];
-    snprintf(more, sizeof(more), ",ro,cache=always%s", device_options(t));
+    snprintf(more, sizeof(more), ",ro,virtiofs,cache=always,dax=%s", usual_window(t));
     return add_share(t, "root", t->options.run.root, more);
 }
 

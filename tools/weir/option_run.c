@@ -65,6 +65,8 @@ static enum parse_result fill_share(struct options *o, const struct props *p,
         option_bool_prop(o, p, "-share", "writeback", &s->writeback) != PARSE_OK)
         return PARSE_FAIL;
     s->host_calls = !device;
+    if (props_get(p, "dax"))
+        s->window = option_prop(o, p, "dax");
     s->name = name ? option_prop(o, p, "name") : default_name(o, real);
     s->at = props_get(p, "at") ? option_prop(o, p, "at") : s->path;
     if (*s->at != '/')
@@ -77,8 +79,8 @@ static enum parse_result fill_share(struct options *o, const struct props *p,
 
 enum parse_result option_share(struct options *o, const char *name, const char *argument)
 {
-    static const char *const names[] = {"path",      "name",     "at", "ro",
-                                        "writeback", "virtiofs", NULL};
+    static const char *const names[] = {"path",      "name",     "at",  "ro",
+                                        "writeback", "virtiofs", "dax", NULL};
     struct props p;
     struct share_option *s, **end = &o->run.shares;
     (void)name;

@@ -44,7 +44,8 @@ struct device_option {
 /* A directory for the guest; with -exec mounted there at `at`. */
 struct share_option {
     const char *path, *name, *at;
-    bool read_only, writeback, host_calls; /* host_calls: no virtio-fs device */
+    const char *window; /* of its virtio-fs device, as dax= of -hostcall; NULL: not given */
+    bool read_only, writeback, host_calls; /* host_calls: no such device */
     struct share_option *next;
 };
 /* -exec and what belongs to it. */
