@@ -127,7 +127,7 @@ enum slot_set slots_of(uint32_t mode)
 
 static void slot_clear(struct jit *jit, struct page_slot *s)
 {
-    s->page = SLOT_EMPTY;
+    s->page = jit->empty_page;
     s->host = (uint64_t)(uintptr_t)jit->dummy;
 }
 
@@ -426,6 +426,15 @@ const struct engine_hooks jit_hooks = {
 
 /* ---- life ---- */
 
+/* Not canonical, and none that a guest would find. */
+static uint64_t no_address(uint64_t seed)
+{
+    uint64_t v;
+    if (getrandom(&v, sizeof(v), GRND_NONBLOCK) < 0)
+        v = seed * 0x9e3779b97f4a7c15ull;
+    return (v | 1ull << 63) & ~(1ull << 62);
+}
+
 int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
 {
     code_bytes = pages(code_bytes);
@@ -455,10 +464,8 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
     jit->has_avx = host_has(&c->host->cpu, ISA_AVX);
     jit->has_avx512 = c->host->has_avx512;
     jit->has_avx512bw = c->host->has_avx512bw;
-    if (getrandom(&jit->no_return, sizeof(jit->no_return), GRND_NONBLOCK) < 0)
-        jit->no_return = (uint64_t)(uintptr_t)region * 0x9e3779b97f4a7c15ull;
-    jit->no_return |= 1ull << 63;
-    jit->no_return &= ~(1ull << 62); /* no address */
+    jit->no_return = no_address((uintptr_t)region);
+    jit->empty_page = no_address((uintptr_t)region + 1) & ~0xfffull;
     stubs_emit(jit);
     jit->stub_bytes = jit->code_used;
     c->jit = jit;

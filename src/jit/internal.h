@@ -137,6 +137,8 @@ struct jit {
     uint64_t miss_linear;              /* of the access that a stub gave up */
     uint64_t filled_host, filled_back; /* T1 and where to, once the TLB has it */
     uint64_t go_on_at;                 /* where to, with all registers to be loaded */
+    uint64_t
+        empty_page; /* of empty slots: not canonical, and nobody knows it; leads to `dummy` */
     uint8_t dummy[4096];
 
     /* ---- C */

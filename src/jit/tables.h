@@ -19,8 +19,6 @@ struct page_slot {
 #define PATIENCE    64u
 #define MISS_TICKS  2000u /* apart or more, a miss costs less than the other way would */
 #define STACK_SLOTS 32u /* the first: of operands with base RSP, shared by code that is near */
-/* No page has this (non-canonical) address; should a guest use it, it finds `dummy`. */
-#define SLOT_EMPTY 0x7a3fc1d2e5b96000ull
 /* Of each set, by page number: whether a slot may have been filled with such a page. */
 #define SLOT_MARKS 1024u
 enum slot_set { SET_USER, SET_SUPER_AC, SET_SUPER, SET_COUNT };

@@ -22,8 +22,8 @@
 
 static const char *image;
 
-static const char *const kinds[] = {"data beside code",       "data in a line with code",
-                                    "immediate of a loop",    "function made anew",
+static const char *const kinds[] = {"data beside code",      "data in a line with code",
+                                    "immediate of a loop",   "function made anew",
                                     "functions, one by one", "target of a call"};
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
