@@ -190,10 +190,16 @@ static void pulse(struct pit *p)
     drive(p, true);
 }
 
-/* How often OUT rose after `from`, in a periodic mode. In sync. */
+/* How often OUT rose after `from`, behind having been low. In sync. */
 static uint64_t rises(const struct pit_counter *c, int64_t from, int64_t now)
 {
-    if (!is_periodic(c) || !c->started || c->paused || c->n < 2)
+    if (!c->started || c->paused)
+        return 0;
+    if (c->mode == 4 || c->mode == 5) { /* behind the strobe */
+        int64_t rise = c->start + c->n + 1;
+        return from < rise && now >= rise;
+    }
+    if (!is_periodic(c) || c->n < 2)
         return 0;
     if (from < c->start)
         from = c->start;
@@ -228,7 +234,8 @@ static void pit_fire(void *state)
     uint64_t edges = rises(&p->counter[0], p->seen, now);
     if (edges && !p->irq_disabled) {
         drive(p, false);
-        count_ticks(p, edges, irq_state(&p->feedback, 0));
+        if (is_periodic(&p->counter[0]))
+            count_ticks(p, edges, irq_state(&p->feedback, 0));
         drive(p, true);
     } else {
         drive(p, out(&p->counter[0], now));

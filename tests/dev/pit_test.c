@@ -259,6 +259,23 @@ static void test_late_timer_keeps_edges(void **state)
     assert_int_equal(h->rig->edges[0], before + 1);
 }
 
+/* A strobe lasts one tick of the input clock: nobody fires timers that exactly. */
+static void test_late_strobe(void **state)
+{
+    struct harness *h = *state;
+    program(h, 0, 4, 1193);
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned before = h->rig->edges[0];
+        clock_advance(&h->rig->vm->clock, 1100000);
+        clock_run_due(&h->rig->vm->clock);
+        assert_int_equal(h->rig->edges[0], before + 1);
+        run_ns(h, 10000000);
+        assert_int_equal(h->rig->edges[0], before + 1);
+        out8(h, 0x40, 1193 & 255);
+        out8(h, 0x40, 1193 >> 8);
+    }
+}
+
 static void test_port61(void **state)
 {
     struct harness *h = *state;
@@ -309,6 +326,7 @@ int main(void)
         TEST(test_irq0_rate),
         TEST(test_irq0_exact),
         TEST(test_late_timer_keeps_edges),
+        TEST(test_late_strobe),
         TEST(test_port61),
         TEST(test_irq_disable),
     };

@@ -36,4 +36,17 @@ def i386():
     boot('i386', 'i686')
 
 
+def timers():
+    """Other chips tick, through other controllers."""
+    folder = os.path.join(guests('amd64'), 'amd64')
+    for options in ('hpet=disable', 'noapic', 'noapic hpet=disable', 'nolapic hpet=disable',
+                    'nolapic hpet=disable notsc clocksource=jiffies'):
+        with Machine('-m', '256', '-no-reboot', '-kernel', f'{folder}/vmlinuz', '-initrd',
+                     f'{folder}/initrd', '-append',
+                     f'console=ttyS0 weir.run=poweroff {options}') as vm:
+            vm.expect('init reached after', 120)
+            vm.expect('Power down', 60)
+            vm.wait(20)
+
+
 main(*[globals()[name] for name in sys.argv[1:]])
