@@ -576,6 +576,18 @@ void flow_end(struct maker *m, unsigned n, unsigned count, unsigned subroutines)
         forward(m, n, count);
 }
 
+/* The program goes on in the second page, so that loops and calls lead from one to the other. */
+void flow_move(struct maker *m, unsigned label)
+{
+    if (m->at >= 0xf00 || !one_in(m, 6))
+        return;
+    branch(m, 0, 0xe9, label, false);
+    if (m->failed)
+        return;
+    m->at = 0x1000 + below(m, 400);
+    m->block_pending = true;
+}
+
 void flow_return(struct maker *m)
 {
     uint8_t b[3] = {m->far_subroutine ? 0xca : 0xc2};

@@ -475,6 +475,7 @@ bool program_make(struct program *p, const struct program_mode *mode, uint64_t s
         emit_label(m, n);
         body(m);
         flow_end(m, n, blocks, subroutines);
+        flow_move(m, n + 1);
     }
     emit_label(m, blocks);
     flow_stop(m);

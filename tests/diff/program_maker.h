@@ -121,6 +121,8 @@ void flow_index(struct maker *m, unsigned value);
 void flow_item(struct maker *m);
 /* What ends block `n` of `count`; blocks from `count` on are subroutines. */
 void flow_end(struct maker *m, unsigned n, unsigned count, unsigned subroutines);
+/* At times, to `label`, which is what comes next. */
+void flow_move(struct maker *m, unsigned label);
 void flow_return(struct maker *m);
 void flow_stop(struct maker *m);
 /* A jump over data: addresses of blocks, and room. */
