@@ -69,8 +69,9 @@ static inline bool attention_due(const struct vcpu *c)
 /* Before an instruction, if mode has MODE_DEBUG: true if a breakpoint #DB was put in c->fault. */
 bool debug_before(struct vcpu *c);
 /* After an instruction: turns TF and data breakpoints (pending_dr6) into c->fault (STOP_TRAP);
- * tf_at_start = RFLAGS.TF when the instruction began. True if c->fault is to be delivered. */
-bool debug_after(struct vcpu *c, bool tf_at_start);
+ * tf_at_start = RFLAGS.TF when the instruction began; branched: it went elsewhere than behind
+ * itself. True if c->fault is to be delivered. */
+bool debug_after(struct vcpu *c, bool tf_at_start, bool branched);
 
 /* ---- paging.c, tlb.c ---- */
 struct walk {

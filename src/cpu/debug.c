@@ -81,9 +81,11 @@ bool debug_before(struct vcpu *c)
     return true;
 }
 
-bool debug_after(struct vcpu *c, bool tf_at_start)
+bool debug_after(struct vcpu *c, bool tf_at_start, bool branched)
 {
     bool tf = c->shadow & SHADOW_TF_NOW ? (c->rflags_rest & FLAG_TF) != 0 : tf_at_start;
+    if (c->debugctl & DEBUGCTL_BTF)
+        tf = tf && branched;
     c->shadow &= (uint8_t)~SHADOW_TF_NOW;
     if (c->shadow & SHADOW_MOV_SS)
         return false; /* data breakpoints stay pending, the step is lost */

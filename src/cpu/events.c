@@ -223,11 +223,11 @@ static enum weir_stop finish(struct vcpu *c, const struct insn *i, const struct 
                              uint64_t linear, enum weir_stop stop)
 {
     bool traps = stop <= STOP_REPEAT || stop == STOP_HALT; /* a fault is not a step done */
-    bool faulted = stop == STOP_FAULT;
+    bool faulted = stop == STOP_FAULT, branched = c->rip != b->rip + i->length;
     stop = interp_settle(c, i, stop);
     c->ev.hooks->alone_ends(c);
     report(c, i, b, linear, stop, faulted);
-    if (!traps || !debug_after(c, b->tf))
+    if (!traps || !debug_after(c, b->tf, branched))
         return stop;
     c->halted = false;
     return exception_deliver(c);

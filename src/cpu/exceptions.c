@@ -62,9 +62,10 @@ static void report_exception(struct vcpu *c, const struct x86_fault *f)
     if (f->kind == FAULT_EXCEPTION && f->vector == VEC_PF)
         c->cr2 = f->address;
     if (f->vector == VEC_DB && f->kind != FAULT_SOFTWARE_INT) {
-        if (f->kind == FAULT_EXCEPTION)
+        if (f->kind == FAULT_EXCEPTION || f->dr6_bits)
             c->dr[6] = (c->dr[6] & ~0xfull) | f->dr6_bits;
         c->dr[7] &= ~(uint64_t)DR7_GD;
+        c->debugctl &= ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF);
     }
 }
 
@@ -138,6 +139,10 @@ enum weir_stop software_interrupt(struct vcpu *c, const struct insn *i, unsigned
         !event_syscall(c, WEIR_SYS_INT))
         return STOP_FAULT;
     bool stepping = c->rflags_rest & FLAG_TF;
+    if (kind == FAULT_ICEBP) { /* is what a watchpoint behind MOV SS has waited for */
+        f.dr6_bits = c->pending_dr6;
+        c->pending_dr6 = 0;
+    }
     enum weir_stop stop = event_deliver(c, &f);
     c->ev.deliveries += stop == STOP_BOUNDARY;
     if (stop == STOP_BOUNDARY) {

@@ -295,7 +295,7 @@ static int special_write(struct vcpu *c, uint32_t msr, uint64_t value)
         c->misc_enable = value;
         return 1;
     case 0x1d9:
-        if (value & ~0x3ull) /* LBR, BTF */
+        if (value & ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF))
             return 0;
         c->debugctl = value;
         return 1;

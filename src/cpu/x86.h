@@ -112,5 +112,8 @@ enum {
 #define DR6_BT    (1u << 15)
 #define DR7_FIXED 0x400u
 #define DR7_GD    (1u << 13)
+/* IA32_DEBUGCTL: kept; TF traps taken branches only. A debug exception clears both. */
+#define DEBUGCTL_LBR (1u << 0)
+#define DEBUGCTL_BTF (1u << 1)
 
 #endif

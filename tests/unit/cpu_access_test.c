@@ -250,7 +250,7 @@ static void test_data_breakpoints(void **state)
     assert_int_equal(c->pending_dr6, 0);
     assert_true(mem_store(c, SEG_DS, 0x2000f, 2, 1)); /* one byte of it */
     assert_int_equal(c->pending_dr6, 2);
-    assert_true(debug_after(c, false));
+    assert_true(debug_after(c, false, false));
     assert_int_equal(c->fault.vector, VEC_DB);
     assert_int_equal(c->fault.dr6_bits, 2);
     assert_int_equal(c->pending_dr6, 0);
@@ -258,9 +258,9 @@ static void test_data_breakpoints(void **state)
     assert_true(mem_load(c, SEG_DS, 0x20013, 1, &v));
     assert_int_equal(c->pending_dr6, 2);
     c->shadow = SHADOW_MOV_SS;
-    assert_false(debug_after(c, true)); /* held back */
+    assert_false(debug_after(c, true, false)); /* held back */
     c->shadow = 0;
-    assert_true(debug_after(c, false));
+    assert_true(debug_after(c, false, false));
     assert_true(dr_write(c, 7, 0));
     assert_true(mem_store(c, SEG_DS, 0x20010, 4, 1));
     assert_int_equal(c->pending_dr6, 0);

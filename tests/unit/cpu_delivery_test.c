@@ -342,7 +342,7 @@ static void test_debug_trap(void **state)
     bare_idt(b, 1, SEL_CODE0, 0x20000, INT_GATE);
     cpu_set_rflags(c, FLAG_TF | FLAG_FIXED);
     assert_true(c->mode & MODE_TF);
-    assert_true(debug_after(c, true));
+    assert_true(debug_after(c, true, false));
     assert_int_equal(exception_deliver(c), STOP_BOUNDARY);
     assert_int_equal(c->dr[6], DR6_FIXED | DR6_BS);
     assert_int_equal(stack32(2) & (FLAG_TF | FLAG_RF), FLAG_TF); /* a trap: no RF */
@@ -361,7 +361,7 @@ static void test_debug_trap(void **state)
     bare_idt(b, 0x40, SEL_CODE0, 0x30000, TRAP_GATE);
     cpu_set_rflags(c, FLAG_TF | FLAG_FIXED);
     assert_int_equal(int_n(0x40), STOP_BOUNDARY);
-    assert_false(debug_after(c, true));
+    assert_false(debug_after(c, true, false));
 }
 
 static void test_interrupt_window(void **state)

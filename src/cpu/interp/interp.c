@@ -118,10 +118,12 @@ enum weir_stop interp_step_one(struct vcpu *c)
     struct insn alone[2] = {*i, {.exec = insn_end}};
     c->insn_bytes = i->length;
     c->rip += i->length;
+    uint64_t behind = c->rip;
     enum weir_stop stop = i->exec(c, alone);
+    bool branched = c->rip != behind;
     bool traps = stop <= STOP_REPEAT || stop == STOP_HALT; /* a fault is not a step done */
     stop = interp_settle(c, i, stop);
-    if (!traps || !debug_after(c, tf))
+    if (!traps || !debug_after(c, tf, branched))
         return stop;
     c->halted = false;
     return exception_deliver(c);
