@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gen_system.c - SYSCALL and SYSRET of 64-bit code, reads of CR2 and CR3, bases of FS and GS.
+ * gen_system.c - SYSCALL, SYSRET and IRET to 64-bit programs, reads of CR2 and CR3, bases of FS
+ * and GS.
  *
  * A change of privilege selects other slots, another TLB and another table of jump slots. What is
  * on the host's stack for RETs is forgotten: it led to code of the other privilege. Whatever is
@@ -17,6 +18,11 @@
 #define SYSRET_FLAGS 0x3c7fd7u
 /* Those of them that C sees to. */
 #define SYSRET_OTHER (FLAG_TF | FLAG_AC | FLAG_VIF | FLAG_VIP)
+/* RF is nothing while no breakpoint is armed. */
+#define IRET_FLAGS (FLAGS_ARITH | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_ID)
+/* Descriptors that lead to the same hidden parts. */
+#define FLAT_CODE64_DPL3 0x00affb000000ffffull
+#define FLAT_DATA32_DPL3 0x00cff3000000ffffull
 
 static unsigned cpl_of(const struct translation *t)
 {
@@ -43,18 +49,28 @@ static void bail_unless_zero(struct translation *t, const void *at, unsigned byt
     gen_bail(t, CC_NE);
 }
 
-/* What both need before anything changes: that the jump slots of `set` are for `mode`, too. */
+static void bail_if_any(struct translation *t, struct rm rm, uint32_t bits)
+{
+    as_op_imm(&t->as, OPC(0, 0xf7), 0, rm, bits, 4);
+    gen_bail(t, CC_NE);
+}
+
+/* What all need before anything changes: that the jump slots of `set` are for `mode`, too. */
 static void gen_conditions(struct translation *t, enum slot_set set, uint32_t mode)
 {
     struct as *a = &t->as;
     struct vcpu *c = t->c;
-    as_op_imm(a, OPC(0, 0xf7), 0, rm_near(&c->efer), EFER_SCE, 4);
-    gen_bail(t, CC_E);
     bail_unless_zero(t, &c->ev.stepping, 1);
     bail_unless_zero(t, &c->ev.armed, 4);
     as_load(a, T1, rm_near(&t->jit->jumps[set]));
     as_op_imm(a, OPC(0, 0x81), 7, rm_mem(T1, offsetof(struct set_tables, mode)), mode, 4);
     gen_bail(t, CC_NE);
+}
+
+static void gen_needs_sce(struct translation *t)
+{
+    as_op_imm(&t->as, OPC(0, 0xf7), 0, rm_near(&t->c->efer), EFER_SCE, 4);
+    gen_bail(t, CC_E);
 }
 
 /* RFLAGS = T2, which is destroyed. */
@@ -104,8 +120,8 @@ static bool gen_syscall(struct translation *t)
     if (!plain(t, 3))
         return false;
     flags_save_all(t);
-    as_op_imm(a, OPC(0, 0xf7), 0, rm_near(&c->rflags_rest), FLAG_AC, 4);
-    gen_bail(t, CC_NE);
+    bail_if_any(t, rm_near(&c->rflags_rest), FLAG_AC);
+    gen_needs_sce(t);
     gen_conditions(t, SET_SUPER, mode_at(t, 0));
     gen_rip(t, t->offset);
     as_store(a, rm_reg(H_RCX), T2);
@@ -134,10 +150,10 @@ static bool gen_sysret(struct translation *t, const struct insn *i)
     if (!plain(t, 0) || i->opsize != 8)
         return false;
     flags_save_all(t);
+    gen_needs_sce(t);
     gen_conditions(t, SET_USER, mode_at(t, 3));
     bail_unless_zero(t, &c->attention, 4); /* interrupts may be let in now */
-    as_op_imm(a, OPC(0, 0xf7), 0, guest_home(t, R11), SYSRET_OTHER, 4);
-    gen_bail(t, CC_NE);
+    bail_if_any(t, guest_home(t, R11), SYSRET_OTHER);
     as_store(a, rm_reg(T2), H_RCX);
     gen_canonical_test(a);
     gen_bail(t, CC_A);
@@ -153,6 +169,79 @@ static bool gen_sysret(struct translation *t, const struct insn *i)
     as_op_imm(a, OPC(0, 0x83), 1, rm_reg(T2), 3, 1);
     gen_flat(t, SEG_SS, T2, DATA32_ATTR | DPL3_ATTR);
     as_store(a, rm_reg(T2), H_RCX);
+    gen_switch(t, 3, SET_USER);
+    return true;
+}
+
+/* The selector at `at` of the frame is one of the GDT with RPL 3, and the descriptor is this. */
+static void gen_selector_check(struct translation *t, int32_t at, uint64_t descriptor)
+{
+    struct as *a = &t->as;
+    struct vcpu *c = t->c;
+    as_load(a, T1, rm_near(&t->jit->tmp));
+    as_op(a, OPC(1, 0xb7), T2, rm_mem(T1, at), 0);
+    as_op(a, OPC(0, 0x8b), T1, rm_reg(T2), 0);
+    as_op_imm(a, OPC(0, 0x83), 4, rm_reg(T1), 7, 1);
+    as_op_imm(a, OPC(0, 0x83), 7, rm_reg(T1), 3, 1);
+    gen_bail(t, CC_NE);
+    as_op_imm(a, OPC(0, 0x83), 1, rm_reg(T2), 7, 1);
+    as_op(a, OPC(0, 0x3b) | OP_66, T2, rm_near(&c->gdtr.limit), 0);
+    gen_bail(t, CC_A);
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), 0xfff8, 4);
+    gen_bail(t, CC_E);
+    as_load(a, T1, rm_near(&c->gdtr.base));
+    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_reg(T2), 0);
+    gen_check_linear(t, 8, false);
+    as_mov_imm(a, T2, descriptor);
+    as_op(a, OPC(0, 0x3b) | OP_W, T2, rm_mem(T1, 0), 0);
+    gen_bail(t, CC_NE);
+}
+
+/* segments_revalidate() would find nothing. */
+static void gen_null_check(struct translation *t)
+{
+    static const uint8_t more[] = {SEG_DS, SEG_FS, SEG_GS};
+    struct as *a = &t->as;
+    as_op(a, OPC(1, 0xb7), T2, rm_near(&t->c->seg[SEG_ES].selector), 0);
+    for (unsigned k = 0; k < ARRAY_SIZE(more); k++)
+        as_op(a, OPC(0, 0x0b) | OP_66, T2, rm_near(&t->c->seg[more[k]].selector), 0);
+    bail_if_any(t, rm_reg(T2), 0xfffc);
+}
+
+/* From an exception or interrupt to a 64-bit program with flat segments. */
+static bool gen_iret(struct translation *t, const struct insn *i)
+{
+    enum { AT_RIP = 0, AT_CS = 8, AT_FLAGS = 16, AT_RSP = 24, AT_SS = 32, FRAME = 40 };
+    struct as *a = &t->as;
+    struct vcpu *c = t->c;
+    if (!plain(t, 0) || i->opsize != 8)
+        return false;
+    flags_save_all(t);
+    bail_if_any(t, rm_near(&c->rflags_rest), FLAG_NT | FLAG_VIF | FLAG_VIP);
+    gen_conditions(t, SET_USER, mode_at(t, 3));
+    bail_unless_zero(t, &c->attention, 4);
+    gen_null_check(t);
+    gen_stack_address(t, 0, FRAME, false);
+    as_store(a, rm_near(&t->jit->tmp), T1);
+    bail_if_any(t, rm_mem(T1, AT_FLAGS), FLAG_TF | FLAG_AC | FLAG_NT | FLAG_VIF | FLAG_VIP);
+    as_load(a, T2, rm_mem(T1, AT_RIP));
+    gen_canonical_test(a);
+    gen_bail(t, CC_A);
+    gen_selector_check(t, AT_CS, FLAT_CODE64_DPL3);
+    gen_selector_check(t, AT_SS, FLAT_DATA32_DPL3);
+    as_load(a, T1, rm_near(&t->jit->tmp));
+    as_op(a, OPC(1, 0xb7), T2, rm_mem(T1, AT_CS), 0);
+    gen_flat(t, SEG_CS, T2, CODE64_ATTR | DPL3_ATTR);
+    as_op(a, OPC(1, 0xb7), T2, rm_mem(T1, AT_SS), 0);
+    gen_flat(t, SEG_SS, T2, DATA32_ATTR | DPL3_ATTR);
+    as_load32(a, T2, rm_mem(T1, AT_FLAGS));
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), IRET_FLAGS, 4);
+    as_op_imm(a, OPC(0, 0x83), 1, rm_reg(T2), FLAG_FIXED, 1);
+    gen_set_flags(t);
+    as_op_imm(a, OPC(0, 0xc6), 0, rm_near(&c->nmi_blocked), 0, 1);
+    as_load(a, T1, rm_near(&t->jit->tmp));
+    as_load(a, T2, rm_mem(T1, AT_RIP));
+    as_load(a, H_SP, rm_mem(T1, AT_RSP));
     gen_switch(t, 3, SET_USER);
     return true;
 }
@@ -211,6 +300,8 @@ bool gen_system(struct translation *t, const struct insn *i, bool *ended)
         return *ended = gen_syscall(t);
     case OP_SYSRET:
         return *ended = gen_sysret(t, i);
+    case OP_IRET:
+        return *ended = gen_iret(t, i);
     case OP_MOV_CR:
         return gen_read_control(t, i);
     case OP_RDFSBASE:
