@@ -72,17 +72,13 @@ static void map_bars(struct fs_rig *r)
     pci_config_write(host, r->devfn, 4, 6, 2);
 }
 
-bool fs_open(struct fs_rig *r, const char *options)
+static bool bring_up(struct fs_rig *r, const char *options)
 {
     struct weir_config config;
     char text[256];
-    memset(r, 0, sizeof(*r));
     weir_config_init(&config, sizeof(config));
     config.ram_bytes = FS_RAM;
     if (weir_create(&config, &r->vm) < 0)
-        return false;
-    snprintf(r->dir, sizeof(r->dir), "/tmp/weir-fs-XXXXXX");
-    if (!mkdtemp(r->dir))
         return false;
     snprintf(text, sizeof(text), "share=s,path=%s,%s", r->dir, options);
     if (weir_hostcall_enable(r->vm, text) < 0) {
@@ -94,11 +90,34 @@ bool fs_open(struct fs_rig *r, const char *options)
     return true;
 }
 
+bool fs_open_below(struct fs_rig *r, const char *options)
+{
+    char command[300];
+    memset(r, 0, sizeof(*r));
+    snprintf(r->base, sizeof(r->base), "/tmp/weir-fs-XXXXXX");
+    if (!mkdtemp(r->base))
+        return false;
+    snprintf(r->dir, sizeof(r->dir), "%.50s/share", r->base);
+    snprintf(command, sizeof(command),
+             "cd %s && mkdir share outside && echo secret >outside/secret", r->base);
+    return system(command) == 0 && bring_up(r, options);
+}
+
+bool fs_open(struct fs_rig *r, const char *options)
+{
+    memset(r, 0, sizeof(*r));
+    snprintf(r->dir, sizeof(r->dir), "/tmp/weir-fs-XXXXXX");
+    if (!mkdtemp(r->dir))
+        return false;
+    memcpy(r->base, r->dir, sizeof(r->base));
+    return bring_up(r, options);
+}
+
 void fs_close(struct fs_rig *r)
 {
     char command[200];
     weir_destroy(r->vm);
-    snprintf(command, sizeof(command), "chmod -R u+rwx %s; rm -rf %s", r->dir, r->dir);
+    snprintf(command, sizeof(command), "chmod -R u+rwx %s; rm -rf %s", r->base, r->base);
     if (system(command) != 0)
         printf("%s is left\n", r->dir);
 }

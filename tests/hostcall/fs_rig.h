@@ -21,7 +21,8 @@
 
 struct fs_rig {
     weir *vm;
-    char dir[64];
+    char dir[64];  /* the share */
+    char base[64]; /* what goes at the end */
     unsigned devfn;
     uint64_t unique;
     uint32_t used_bytes; /* of the last request */
@@ -29,6 +30,8 @@ struct fs_rig {
 
 /* options: behind "share=s,path=DIR,". False: weir_last_error was printed. */
 bool fs_open(struct fs_rig *r, const char *options);
+/* The same with the share in a directory of its own, beside "outside" with a file "secret". */
+bool fs_open_below(struct fs_rig *r, const char *options);
 void fs_close(struct fs_rig *r);
 /* Resets the device and brings it up again. */
 void fs_start(struct fs_rig *r);

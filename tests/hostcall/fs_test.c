@@ -24,7 +24,7 @@ static struct fs_rig rig, *r = &rig;
 
 static const char *path_of(const char *name)
 {
-    static char path[128];
+    static char path[200];
     snprintf(path, sizeof(path), "%s/%s", r->dir, name);
     return path;
 }
