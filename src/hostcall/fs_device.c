@@ -345,9 +345,11 @@ static void fs_fini(void *state)
     free(s->fs);
 }
 
+/* What a guest has mounted is not in the fields. */
 static int fs_loaded(void *state)
 {
-    return virtio_loaded(&((struct fs_device *)state)->v);
+    struct fs_device *s = state;
+    return s->v.status & VIRTIO_DRIVER_OK ? -WEIR_EUNSUPPORTED : virtio_loaded(&s->v);
 }
 
 static void fs_info(void *state, struct weir_text *out)

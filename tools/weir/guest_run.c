@@ -398,7 +398,8 @@ static bool add_named_share(struct tool *t, const struct share_option *s)
 {
     char more[64];
     int at = snprintf(more, sizeof(more), "%s", s->read_only ? ",ro" : "");
-    if (!s->host_calls && !s->writeback)
+    bool usual = t->options.run.exec && !s->writeback;
+    if (!s->no_device && (s->device || s->window || usual))
         snprintf(more + at, sizeof(more) - (size_t)at, ",virtiofs,dax=%.20s",
                  s->window ? s->window : usual_window(t));
     return add_share(t, s->name, s->path, more);

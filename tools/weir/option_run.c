@@ -64,7 +64,8 @@ static enum parse_result fill_share(struct options *o, const struct props *p,
         option_bool_prop(o, p, "-share", "ro", &s->read_only) != PARSE_OK ||
         option_bool_prop(o, p, "-share", "writeback", &s->writeback) != PARSE_OK)
         return PARSE_FAIL;
-    s->host_calls = !device;
+    s->device = props_get(p, "virtiofs") && device;
+    s->no_device = !device;
     if (props_get(p, "dax"))
         s->window = option_prop(o, p, "dax");
     s->name = name ? option_prop(o, p, "name") : default_name(o, real);

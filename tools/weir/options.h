@@ -45,7 +45,7 @@ struct device_option {
 struct share_option {
     const char *path, *name, *at;
     const char *window; /* of its virtio-fs device, as dax= of -hostcall; NULL: not given */
-    bool read_only, writeback, host_calls; /* host_calls: no such device */
+    bool read_only, writeback, device, no_device; /* neither: as is usual */
     struct share_option *next;
 };
 /* -exec and what belongs to it. */
