@@ -246,6 +246,23 @@ static bool gen_iret(struct translation *t, const struct insn *i)
     return true;
 }
 
+/* By a call that leaves most registers where they are; not if the time depends on instructions, nor
+ * with the guest's vector registers loaded. */
+static bool gen_rdtsc(struct translation *t)
+{
+    struct vcpu *c = t->c;
+    if (t->jit->limited)
+        return false;
+    flags_preserve(t);
+    as_op_imm(&t->as, OPC(0, 0x83) | OP_66, 7, rm_near(&t->jit->live), 0, 1);
+    gen_bail(t, CC_NE);
+    bail_unless_zero(t, &c->exits, 1);
+    if (cpl_of(t))
+        bail_if_any(t, rm_near(&c->cr4), CR4_TSD);
+    as_call(&t->as, t->jit->rdtsc);
+    return true;
+}
+
 static void gen_read(struct translation *t, unsigned guest, const void *at, bool wide)
 {
     struct as *a = &t->as;
@@ -304,6 +321,8 @@ bool gen_system(struct translation *t, const struct insn *i, bool *ended)
         return *ended = gen_iret(t, i);
     case OP_MOV_CR:
         return gen_read_control(t, i);
+    case OP_RDTSC:
+        return gen_rdtsc(t);
     case OP_RDFSBASE:
         return gen_base(t, i, SEG_FS, false);
     case OP_RDGSBASE:

@@ -113,7 +113,7 @@ struct jit {
     /* ---- used by translated code */
     uint64_t code_base;
     uint64_t flags_ax; /* AH of LAHF, AL of SETO */
-    uint64_t tmp, tmp2, save[4], string_bytes, string_count;
+    uint64_t tmp, tmp2, save[4], light[5], string_bytes, string_count;
     uint32_t host_mxcsr;
     uint8_t live,
         x87_live; /* enum fpu_level, and whether the x87 is: see x64/fpu.c; one word */
@@ -164,7 +164,7 @@ struct jit {
     struct jit_view *view; /* NULL: nobody looks */
     /* Stubs: addresses. */
     uint64_t enter, leave, return_none, site_call, slot_miss[SET_COUNT][2], write_miss,
-        read_miss, filled, go_on, exit_live, exit_saved, exit_indirect;
+        read_miss, filled, go_on, rdtsc, exit_live, exit_saved, exit_indirect;
     uint64_t far_miss[SET_COUNT][2]; /* [64-bit code] */
     uint64_t strings[2][4][2];       /* [MOVS][log2 of the size][64-bit addresses] */
     uint64_t jump_second, fpu_load, fpu_save, fpu_need[2][FPU_LEVELS]; /* [x87] */

@@ -182,6 +182,26 @@ static void emit_site_call(struct as *a, struct jit *jit)
     as_op(a, OPC(0, 0xff), 4, rm_reg(T2), 0);
 }
 
+/* Called: EDX:EAX = time stamp counter; changes flags. No vector register is the guest's. */
+static void emit_rdtsc(struct as *a, struct jit *jit)
+{
+    static const uint8_t caller_saved[5] = {H_RCX, H_RSI, H_RDI, H_R8, H_R9};
+    jit->rdtsc = begin(a);
+    as_lea(a, H_RSP, rm_mem(H_RSP, -8));
+    for (unsigned k = 0; k < 5; k++)
+        as_store(a, rm_near(&jit->light[k]), caller_saved[k]);
+    as_lea(a, H_RDI, rm_near(jit->c));
+    as_mov_imm(a, H_RAX, (uint64_t)(uintptr_t)cpu_tsc_read);
+    as_op(a, OPC(0, 0xff), 2, rm_reg(H_RAX), 0);
+    for (unsigned k = 0; k < 5; k++)
+        as_load(a, caller_saved[k], rm_near(&jit->light[k]));
+    as_store(a, rm_reg(H_RDX), H_RAX);
+    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RDX), 32, 1);
+    as_op(a, OPC(0, 0x8b), H_RAX, rm_reg(H_RAX), 0);
+    as_lea(a, H_RSP, rm_mem(H_RSP, 8));
+    as8(a, 0xc3);
+}
+
 /* Jumps if the page of T1 may not be kept for all address spaces; keeps RAX, RCX, RDX. */
 static uint8_t *emit_global_test(struct as *a, struct jit *jit)
 {
@@ -362,6 +382,7 @@ void stubs_emit(struct jit *jit)
     fpu_need_stubs_emit(&a, jit);
     emit_site_call(&a, jit);
     emit_read_miss(&a, jit);
+    emit_rdtsc(&a, jit);
     for (unsigned set = 0; set < SET_COUNT; set++) {
         emit_slot_miss(&a, jit, set, false);
         emit_slot_miss(&a, jit, set, true);
