@@ -2,8 +2,8 @@
 /*
  * fuzz_fs.c - FUSE requests that no guest should send, through the virtio-fs device: opcodes with
  * arguments made of numbers that were given out, names, and mappings, often spoilt; chains cut in
- * any way; the host changes files meanwhile, and the whole window is touched. A directory beside the
- * share must never change.
+ * any way; the host changes files meanwhile, and the whole window is touched. A directory beside
+ * the share must never change.
  *
  *   usage: fuzz_fs SEED COUNT|SECONDSs      seed 0: by the clock
  */

@@ -48,7 +48,9 @@ const struct option option_table[] = {
     {"vmi", "on|3|13[,counters=on][,base=ADDRESS][,faults=stop|guest]",
      "a VMI option ROM (API 3.0, or 13.0) for kernels that look for one; counters=on: counts all "
      "calls and prints them at exit", option_vmi, S},
-    {"hostcall", "[share=NAME,path=DIR[,ro][,virtiofs][,dax=on|off|MIB],...][,SERVICE=on,...][,ring=0|3|v86][,tools=on]",
+    {"hostcall",
+     "[share=NAME,path=DIR[,ro][,virtiofs][,dax=on|off|MIB],...][,SERVICE=on,...]"
+     "[,ring=0|3|v86][,tools=on]",
      "let the guest call the host (off by default): a directory as a share; console, control, "
      "time, args, random, clip, log, sg, extern, all; arg=TEXT and env=NAME=VALUE for it to read; "
      "who may; "
@@ -117,11 +119,12 @@ const struct option option_table[] = {
     {"exec", "COMMAND",
      "boot Linux, run this shell command there with the shares mounted, and end with its status "
      "(124: -timeout, 125: it could not be run); see weir-run(1)", option_run_text, S},
-    {"share", "DIR[,name=NAME][,at=PATH][,ro=on][,writeback=on][,virtiofs=on|off][,dax=on|off|MIB]",
+    {"share", "DIR[,name=NAME][,at=PATH][,ro=on][,writeback=on][,virtiofs=on|off]"
+     "[,dax=on|off|MIB]",
      "share this directory with the guest; with -exec it is mounted there at PATH (default: the "
-     "path it has here), and the first one is the working directory. virtiofs: a virtio-fs device for "
-     "it (default: with -exec, but for writeback), dax: its window (default: 256 MiB for 64-bit "
-     "kernels)", option_share, S},
+     "path it has here), and the first one is the working directory. virtiofs: a virtio-fs device "
+     "for it (default: with -exec, but for writeback), dax: its window (default: 256 MiB for 64 "
+     "bits)", option_share, S},
     {"root", "DIR|IMAGE|none",
      "root directory of -exec: a directory (default /) or a disk image, both left unchanged; none: "
      "the initrd", option_run_text, S},
