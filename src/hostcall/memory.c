@@ -106,20 +106,32 @@ int memory_add(struct vcpu *c, struct memory *m, uint64_t address, uint64_t leng
     return 0;
 }
 
-uint64_t memory_read(const struct memory *m, uint64_t offset, void *buffer, uint64_t length)
+/* A part of one span: of the bytes from *offset on, the next that lie together, at most `most`.
+ * *offset counts from span *k; both go on. NULL: there are no more. */
+static const struct span *next_part(const struct memory *m, unsigned *k, uint64_t *offset,
+                                    uint64_t most, uint64_t *at, uint64_t *bytes)
 {
-    uint64_t done = 0;
-    for (unsigned k = 0; k < m->count && done < length; k++) {
-        const struct span *s = &m->span[k];
-        if (offset >= s->length) {
-            offset -= s->length;
+    for (; *k < m->count && most; ++*k) {
+        const struct span *s = &m->span[*k];
+        if (*offset >= s->length) {
+            *offset -= s->length;
             continue;
         }
-        uint64_t take = s->length - offset < length - done ? s->length - offset : length - done;
-        memcpy((char *)buffer + done, s->host + offset, take);
-        done += take;
-        offset = 0;
+        *at = *offset;
+        *bytes = s->length - *offset < most ? s->length - *offset : most;
+        *offset += *bytes;
+        return s;
     }
+    return NULL;
+}
+
+uint64_t memory_read(const struct memory *m, uint64_t offset, void *buffer, uint64_t length)
+{
+    uint64_t done = 0, at, bytes;
+    unsigned k = 0;
+    for (const struct span *s; (s = next_part(m, &k, &offset, length - done, &at, &bytes));
+         done += bytes)
+        memcpy((char *)buffer + done, s->host + at, bytes);
     return done;
 }
 
@@ -140,43 +152,32 @@ static void span_written(struct vcpu *c, const struct span *s, uint64_t offset, 
 uint64_t memory_write(struct vcpu *c, const struct memory *m, uint64_t offset,
                       const void *buffer, uint64_t length)
 {
-    uint64_t done = 0;
-    for (unsigned k = 0; k < m->count && done < length; k++) {
-        const struct span *s = &m->span[k];
-        if (offset >= s->length) {
-            offset -= s->length;
-            continue;
-        }
-        uint64_t take = s->length - offset < length - done ? s->length - offset : length - done;
-        memcpy(s->host + offset, (const char *)buffer + done, take);
-        span_written(c, s, offset, take);
-        done += take;
-        offset = 0;
+    uint64_t done = 0, at, bytes;
+    unsigned k = 0;
+    for (const struct span *s; (s = next_part(m, &k, &offset, length - done, &at, &bytes));
+         done += bytes) {
+        memcpy(s->host + at, (const char *)buffer + done, bytes);
+        span_written(c, s, at, bytes);
     }
     return done;
 }
 
 void memory_written(struct vcpu *c, const struct memory *m, uint64_t length)
 {
-    for (unsigned k = 0; k < m->count && length; k++) {
-        const struct span *s = &m->span[k];
-        uint64_t take = s->length < length ? s->length : length;
-        span_written(c, s, 0, take);
-        length -= take;
-    }
+    uint64_t offset = 0, at, bytes;
+    unsigned k = 0;
+    for (const struct span *s; (s = next_part(m, &k, &offset, length, &at, &bytes));
+         length -= bytes)
+        span_written(c, s, at, bytes);
 }
 
 int memory_iovec(const struct memory *m, uint64_t offset, struct iovec *iov, int room)
 {
+    uint64_t at, bytes;
+    unsigned k = 0;
     int n = 0;
-    for (unsigned k = 0; k < m->count && n < room; k++) {
-        const struct span *s = &m->span[k];
-        if (offset >= s->length) {
-            offset -= s->length;
-            continue;
-        }
-        iov[n++] = (struct iovec){s->host + offset, s->length - offset};
-        offset = 0;
-    }
+    for (const struct span *s;
+         n < room && (s = next_part(m, &k, &offset, UINT64_MAX, &at, &bytes)); n++)
+        iov[n] = (struct iovec){s->host + at, bytes};
     return n;
 }
