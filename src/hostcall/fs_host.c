@@ -35,7 +35,8 @@ static int add_text(struct text *text, const struct weir_hc_text *t, unsigned di
         return memory_add_host(&text->memory, (void *)(uintptr_t)t->address, t->length);
     if (t->length > WEIR_HC_MAX_PATH)
         return WEIR_HC_ENAMETOOLONG;
-    memcpy(text->bytes, (const void *)(uintptr_t)t->address, t->length);
+    if (t->length)
+        memcpy(text->bytes, (const void *)(uintptr_t)t->address, t->length);
     text->bytes[t->length] = 0;
     text->length = t->length;
     return 0;
