@@ -142,6 +142,7 @@ static void slots_clear(struct jit *jit, enum slot_set set)
 /* None is in use but those for stacks. */
 static void slots_begin(struct jit *jit)
 {
+    memset(jit->fixed_slots, 0, sizeof(jit->fixed_slots));
     for (unsigned set = 0; set < SET_COUNT; set++) {
         for (unsigned write = 0; write < 2; write++)
             jit->slots_taken[set][write] = SLOTS;
@@ -461,6 +462,7 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
         munmap(region, bytes);
         return rc;
     }
+    jit->has_bmi2 = host_has(&c->host->cpu, ISA_BMI2);
     jit->has_avx = host_has(&c->host->cpu, ISA_AVX);
     jit->has_avx512 = c->host->has_avx512;
     jit->has_avx512bw = c->host->has_avx512bw;

@@ -359,8 +359,8 @@ static bool gen_push(struct translation *t, const struct insn *i)
         return true;
     }
     if (i->mem) { /* the value waits in tmp while T1 and T2 find the stack */
-        gen_address(t, i, bytes, false);
-        as_op(a, OPC(0, 0x8b) | size_prefix(bytes), T2, rm_mem(T1, 0), 0);
+        struct rm rm = gen_memory(t, i, bytes, false);
+        as_op(a, OPC(0, 0x8b) | size_prefix(bytes), T2, rm, 0);
         as_store(a, rm_near(&t->jit->tmp), T2);
         gen_stack_address(t, -(int32_t)bytes, bytes, true);
         as_load(a, T2, rm_near(&t->jit->tmp));
@@ -542,8 +542,7 @@ static bool gen_target(struct translation *t, const struct insn *i)
         return false;
     flags_preserve(t);
     if (i->mem) {
-        gen_address(t, i, i->opsize, false);
-        gen_load_target(t, i, rm_mem(T1, 0));
+        gen_load_target(t, i, gen_memory(t, i, i->opsize, false));
     } else if (host_reg(i->rm) == SPILLED) {
         as_load(&t->as, T2, guest_home(t, i->rm));
     } else {

@@ -65,18 +65,6 @@ static unsigned byte_host(unsigned r, bool byte)
     return byte && r >= 16 ? r : host_reg(r);
 }
 
-/* RORX keeps flags: brings AH, CH, DH or BH to where a REX prefix can name it, and back. */
-static void rotate_high(struct translation *t, unsigned r, unsigned count)
-{
-    struct as *a = &t->as; /* VEX.LZ.F2.0F3A.W1 F0 /r ib */
-    as8(a, 0xc4);
-    as8(a, 0xe3);
-    as8(a, 0xfb);
-    as8(a, 0xf0);
-    as8(a, 0xc0 | r << 3 | r);
-    as8(a, count);
-}
-
 static void emit(struct translation *t, const struct insn *i, const struct parts *p,
                  unsigned reg, struct rm rm)
 {
@@ -108,8 +96,11 @@ static bool gen_memory_form(struct translation *t, const struct insn *i, struct 
     bool high = p->reg && p->op & OP_BYTE_REG && i->reg >= 16;
     bool write = p->rm->access & ACCESS_MODE_W;
     bool locked = i->prefixes & PFX_LOCK || i->op == OP_XCHG;
-    gen_address(t, i, p->rm_bytes, write);
+    struct rm rm = gen_memory(t, i, p->rm_bytes, write);
     if (locked && p->rm_bytes > 1) { /* the host may refuse locked accesses across lines */
+        if (rm.disp)
+            as_lea(&t->as, T1, rm);
+        rm = rm_mem(T1, 0);
         flags_preserve(t);
         as_op_imm(&t->as, OPC(0, 0xf6), 0, rm_reg(T1), p->rm_bytes - 1, 1);
         gen_bail(t, CC_NE);
@@ -117,14 +108,14 @@ static bool gen_memory_form(struct translation *t, const struct insn *i, struct 
     flags_before(t);
     if (i->prefixes & PFX_LOCK)
         p->op |= OP_LOCK;
-    if (high) {
-        rotate_high(t, i->reg - 16u, 8);
-        emit(t, i, p, i->reg - 16u, rm_mem(T1, 0));
-        rotate_high(t, i->reg - 16u, 56);
+    if (high) { /* brings AH, CH, DH or BH to where a REX prefix can name it, and back */
+        as_rorx(&t->as, i->reg - 16u, i->reg - 16u, 8); /* flags stay */
+        emit(t, i, p, i->reg - 16u, rm);
+        as_rorx(&t->as, i->reg - 16u, i->reg - 16u, 56);
         return true;
     }
     unsigned reg = reg_fetch(t, i, p);
-    emit(t, i, p, reg, rm_mem(T1, 0));
+    emit(t, i, p, reg, rm);
     reg_put(t, i, p, reg);
     return true;
 }
@@ -207,6 +198,8 @@ static bool gen_plain(struct translation *t, const struct insn *i)
     if (i->op == OP_CMPXCHG && p.op & OP_BYTE_REG && i->reg == 16)
         return false; /* AH cannot move while AL is compared */
     if (i->prefixes & PFX_LOCK && !i->mem)
+        return false;
+    if (i->mem && p.reg && p.op & OP_BYTE_REG && i->reg >= 16 && !t->jit->has_bmi2)
         return false;
     bool done = i->mem ? gen_memory_form(t, i, &p) : gen_register_form(t, i, &p);
     if (done)

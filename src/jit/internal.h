@@ -150,6 +150,7 @@ struct jit {
     unsigned space;
     bool returns_stale;                 /* code that calls on the stack return to may be gone */
     unsigned slots_taken[SET_COUNT][2]; /* that many of `slots` have been given out */
+    uint16_t fixed_slots[SET_COUNT][2][FIXED_PAGES]; /* by page: number of the slot, 0: none */
     uint32_t samples;
     uint8_t *code_rw, *code_rx;
     size_t code_bytes, stub_bytes, code_used;
@@ -159,7 +160,7 @@ struct jit {
     size_t region_bytes;
     bool limited; /* code checks insn_limit */
     bool exact;   /* flags that nothing needs are kept, too; always if limited */
-    bool has_avx, has_avx512, has_avx512bw;
+    bool has_bmi2, has_avx, has_avx512, has_avx512bw;
     struct jit_stats stats;
     struct jit_view *view; /* NULL: nobody looks */
     /* Stubs: addresses. */
@@ -305,6 +306,8 @@ bool is_x87(const struct translation *t,
 /* x64/mem.c */
 /* T1 = host address of the modrm operand; destroys EFLAGS (they are preserved) and T2. */
 void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write);
+/* The same, where the operand is named then by what is returned. */
+struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes, bool write);
 /* The same for SP + disp. */
 void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write);
 /* The same for an offset that is in T1 already. */

@@ -155,6 +155,18 @@ static void find_live(struct translation *t)
     }
 }
 
+/* Whether flags that the block takes over are used in EFLAGS first, or only passed on. */
+static bool uses_flags_taken_over(const struct translation *t)
+{
+    for (unsigned n = 0; n < t->count && t->live[n]; n++) {
+        const struct insn *i = &t->insns[n];
+        const struct op_info *o = &op_table[i->op];
+        if (o->flags_read || o->flags_written | o->flags_undefined)
+            return true; /* if it killed all of them, none would be live here */
+    }
+    return false;
+}
+
 /* ---- instructions ---- */
 
 void gen_call(struct translation *t)
@@ -367,8 +379,10 @@ static void gen_entries(struct translation *t)
     while (as_here(a) & 15)
         as8(a, 0x90);
     t->begin = a->p;
-    plan(t, PLAN_ENTRY, t->jit->limited ? 0 : t->live[0]);
-    if (t->jit->limited) { /* it may end here at once: nothing is dead */
+    bool passes = t->live[0] && !uses_flags_taken_over(t);
+    plan(t, PLAN_ENTRY, t->jit->limited || passes ? 0 : t->live[0]);
+    if (t->jit->limited || passes) {
+        /* A block that counts may end here at once: nothing is dead. */
         t->out->entry_live = as_here(a);
         as_save_flags(a, &t->jit->flags_ax, T2);
         t->out->entry_saved = as_here(a);

@@ -72,6 +72,16 @@ void as_store_n(struct as *a, struct rm rm, unsigned reg, unsigned bytes)
         as_op(a, OPC(0, 0x89) | (bytes == 2 ? OP_66 : bytes == 8 ? OP_W : 0), reg, rm, 0);
 }
 
+void as_rorx(struct as *a, unsigned dst, unsigned src, unsigned count)
+{
+    as8(a, 0xc4); /* VEX.LZ.F2.0F3A.W1 F0 /r ib */
+    as8(a, (dst >> 3 ^ 1) << 7 | 1 << 6 | (src >> 3 ^ 1) << 5 | 3);
+    as8(a, 0xfb);
+    as8(a, 0xf0);
+    as8(a, 0xc0 | (dst & 7) << 3 | (src & 7));
+    as8(a, count);
+}
+
 void as_mov_imm(struct as *a, unsigned reg, uint64_t v)
 {
     if (v == (uint32_t)v) {

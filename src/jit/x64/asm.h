@@ -121,6 +121,8 @@ static inline void as_lea32(struct as *a, unsigned reg, struct rm rm)
     as_op(a, OPC(0, 0x8d), reg, rm, 0);
 }
 void as_mov_imm(struct as *a, unsigned reg, uint64_t v);
+/* dst = src rotated to the right, 64 bits; flags stay. BMI2. */
+void as_rorx(struct as *a, unsigned dst, unsigned src, unsigned count);
 
 /* Jumps: rel32 to an address, or to be patched. as_jcc returns the place of the rel32. */
 enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_G = 15 };

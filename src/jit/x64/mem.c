@@ -121,8 +121,12 @@ static struct jit_site *check_paged(struct translation *t, unsigned bytes, bool 
     plan(t, PLAN_PAGE, PLAN_ACCESS(0, bytes, write));
     site->last_byte = (uint8_t)(bytes - 1);
     site->write = write;
-    as_store(a, rm_reg(T2), T1);
-    as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(T2), 12 - 5, 1);
+    if (t->jit->has_bmi2) {
+        as_rorx(a, T2, T1, 12 - 5);
+    } else {
+        as_store(a, rm_reg(T2), T1);
+        as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(T2), 12 - 5, 1);
+    }
     _Static_assert(sizeof(struct tlb_entry) == 32, "index by shift");
     as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), (TLB_ENTRIES - 1) * 32, 4);
     as_op(a, OPC(0, 0x03) | OP_W, T2, rm_near(&t->c->tlb), 0);
@@ -134,12 +138,6 @@ static struct jit_site *check_paged(struct translation *t, unsigned bytes, bool 
     return site;
 }
 
-/* Whether the current instruction's operand has one. */
-static bool has_slot(const struct translation *t)
-{
-    return t->block->hot && !(t->block->paged >> t->at & 1);
-}
-
 static struct page_slot *slot_take(struct translation *t, bool write)
 {
     unsigned *taken = &t->jit->slots_taken[t->set][write];
@@ -147,6 +145,23 @@ static struct page_slot *slot_take(struct translation *t, bool write)
         return &t->jit->slots[t->set][write][(*taken)++];
     return &t->jit->slots[t->set][write]
                          [STACK_SLOTS + as_here(&t->as) / 16 % (SLOTS - STACK_SLOTS)];
+}
+
+/* Of operands that stay in one page wherever their block is mapped: all with that page share it. */
+static struct page_slot *fixed_slot(struct translation *t, const struct insn *i, bool write)
+{
+    uint64_t base = i->base == REG_RIP ? t->c->rip - (t->block->gpa & 0xfff) + t->offset : 0;
+    uint64_t page = (base + (uint64_t)(int64_t)i->disp) >> 12;
+    uint16_t *known = &t->jit->fixed_slots[t->set][write][(page ^ (uint64_t)i->seg << 5) %
+                                                          FIXED_PAGES];
+    if (!*known)
+        *known = (uint16_t)(slot_take(t, write) - t->jit->slots[t->set][write]);
+    return &t->jit->slots[t->set][write][*known];
+}
+
+static bool is_fixed(const struct insn *i)
+{
+    return i->index == REG_NONE && (i->base == REG_RIP || i->base == REG_NONE);
 }
 
 static struct page_slot *stack_slot(struct translation *t, bool write)
@@ -176,18 +191,23 @@ static struct jit_site *gen_single(struct translation *t, const struct insn *i, 
     gen_effective(t, i, T1);
     apply_segment(t, i->seg, bytes, write);
     bool frame = i->base == RSP || (i->base == RBP && i->addrsize == 2);
-    if (!has_slot(t))
+    if (t->block->paged >> t->at & 1)
         return check_paged(t, bytes, write);
-    bool shared = frame && i->seg == SEG_SS;
-    return check(t, shared ? stack_slot(t, write) : slot_take(t, write), bytes, write);
+    if (frame && i->seg == SEG_SS)
+        return check(t, stack_slot(t, write), bytes, write);
+    if (is_fixed(i) && !t->pinned)
+        return check(t, fixed_slot(t, i, write), bytes, write);
+    if (t->block->hot)
+        return check(t, slot_take(t, write), bytes, write);
+    return check_paged(t, bytes, write);
 }
 
-void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write)
+struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes, bool write)
 {
     struct group *g = group_of(t, i, bytes, write);
     if (!g) {
         gen_single(t, i, bytes, write);
-        return;
+        return rm_mem(T1, 0);
     }
     uint64_t *home = &t->jit->group[g - t->groups];
     int32_t rip = i->base == REG_RIP ? (int32_t)t->offset : 0;
@@ -197,7 +217,7 @@ void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bo
         all.disp = (int32_t)(g->low - rip);
         struct jit_site *site = gen_single(t, &all, g->bytes, g->write);
         if (!site)
-            return;
+            return rm_mem(T1, 0);
         site->leads = true;
         site->only_reads = !write;
         as_store(&t->as, rm_near(home), T1);
@@ -206,8 +226,14 @@ void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bo
         plan(t, PLAN_GROUP, PLAN_ACCESS(g - t->groups, bytes, write));
         as_load(&t->as, T1, rm_near(home));
     }
-    if (inside)
-        as_lea(&t->as, T1, rm_mem(T1, inside));
+    return rm_mem(T1, inside);
+}
+
+void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write)
+{
+    struct rm rm = gen_memory(t, i, bytes, write);
+    if (rm.disp)
+        as_lea(&t->as, T1, rm);
 }
 
 void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write)
@@ -221,10 +247,10 @@ void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool
     if (stack == MODE_STACK16)
         as_op(&t->as, OPC(1, 0xb7), T1, rm_reg(T1), 0);
     apply_segment(t, SEG_SS, bytes, write);
-    if (has_slot(t))
-        check(t, stack_slot(t, write), bytes, write);
-    else
+    if (t->block->paged >> t->at & 1)
         check_paged(t, bytes, write);
+    else
+        check(t, stack_slot(t, write), bytes, write);
 }
 
 void gen_check_linear(struct translation *t, unsigned bytes, bool write)
