@@ -18,7 +18,7 @@ struct page_slot {
 #define SLOTS       256u
 #define PATIENCE    64u
 #define MISS_TICKS  2000u /* apart or more, a miss costs less than the other way would */
-#define STACK_SLOTS 32u /* the first: of operands with base RSP, shared by code that is near */
+#define STACK_SLOTS 32u  /* the first: of operands with base RSP, shared by code that is near */
 #define FIXED_PAGES 256u /* that many pages can have a slot of their own, by their number */
 /* Of each set, by page number: whether a slot may have been filled with such a page. */
 #define SLOT_MARKS 1024u

@@ -8,8 +8,8 @@
  * instruction.
  *
  * Operands of hot blocks have a page slot, shared by few others: the page touched last there
- * and where that is on the host, which is half as much to do and a third of the latency. All
- * with base RSP share one, in cold blocks, too. A slot that misses asks the TLB. Slots hold only
+ * and where that is on the host, which is half as much to do and a third of the latency. Those
+ * that stay in one page always have, and share it by page. A slot that misses asks the TLB. Slots hold only
  * what the TLB may hold, for one privilege (enum slot_set), and are cleared with it (cache.c).
  */
 #include "jit/internal.h"
@@ -152,8 +152,8 @@ static struct page_slot *fixed_slot(struct translation *t, const struct insn *i,
 {
     uint64_t base = i->base == REG_RIP ? t->c->rip - (t->block->gpa & 0xfff) + t->offset : 0;
     uint64_t page = (base + (uint64_t)(int64_t)i->disp) >> 12;
-    uint16_t *known = &t->jit->fixed_slots[t->set][write][(page ^ (uint64_t)i->seg << 5) %
-                                                          FIXED_PAGES];
+    uint16_t *known =
+        &t->jit->fixed_slots[t->set][write][(page ^ (uint64_t)i->seg << 5) % FIXED_PAGES];
     if (!*known)
         *known = (uint16_t)(slot_take(t, write) - t->jit->slots[t->set][write]);
     return &t->jit->slots[t->set][write][*known];
@@ -193,13 +193,12 @@ static struct jit_site *gen_single(struct translation *t, const struct insn *i, 
     bool frame = i->base == RSP || (i->base == RBP && i->addrsize == 2);
     if (t->block->paged >> t->at & 1)
         return check_paged(t, bytes, write);
-    if (frame && i->seg == SEG_SS)
-        return check(t, stack_slot(t, write), bytes, write);
     if (is_fixed(i) && !t->pinned)
         return check(t, fixed_slot(t, i, write), bytes, write);
-    if (t->block->hot)
-        return check(t, slot_take(t, write), bytes, write);
-    return check_paged(t, bytes, write);
+    if (!t->block->hot)
+        return check_paged(t, bytes, write);
+    bool shared = frame && i->seg == SEG_SS;
+    return check(t, shared ? stack_slot(t, write) : slot_take(t, write), bytes, write);
 }
 
 struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes, bool write)
@@ -247,7 +246,7 @@ void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool
     if (stack == MODE_STACK16)
         as_op(&t->as, OPC(1, 0xb7), T1, rm_reg(T1), 0);
     apply_segment(t, SEG_SS, bytes, write);
-    if (t->block->paged >> t->at & 1)
+    if (t->block->paged >> t->at & 1 || !t->block->hot)
         check_paged(t, bytes, write);
     else
         check(t, stack_slot(t, write), bytes, write);
