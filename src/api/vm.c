@@ -161,6 +161,18 @@ static int build_cpu(struct weir *vm)
     return rc;
 }
 
+/* While the vCPU runs it is asked where it is, for guests without a timer, too. */
+static uint64_t sample_vcpu(void *ctx)
+{
+    struct weir *vm = ctx;
+    if (!vm->cpu.jit)
+        return JIT_SAMPLE_IDLE_NS;
+    if (__atomic_load_n(&vm->cpu.sleeping, __ATOMIC_RELAXED))
+        return JIT_SAMPLE_IDLE_NS;
+    jit_sample(&vm->cpu);
+    return JIT_SAMPLE_NS;
+}
+
 static int build(struct weir *vm, const struct weir_config *config)
 {
     int rc = copy_config(vm, config);
@@ -178,6 +190,8 @@ static int build(struct weir *vm, const struct weir_config *config)
     pthread_mutex_lock(&vm->device_lock);
     rc = board_build(vm);
     pthread_mutex_unlock(&vm->device_lock);
+    vm->loop.sample = sample_vcpu;
+    vm->loop.sample_ctx = vm;
     if (rc == 0)
         rc = io_loop_start(&vm->loop, &vm->clock, &vm->device_lock, &vm->err);
     if (rc == 0)

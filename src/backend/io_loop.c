@@ -148,9 +148,14 @@ static void dispatch(struct io_loop *loop, struct poll_set *set)
 static struct timespec *sleep_time(struct io_loop *loop, struct timespec *ts)
 {
     uint64_t deadline = clock_deadline_ns(loop->clock), now = clock_now_ns(loop->clock);
-    if (!__atomic_load_n(&loop->clock->running, __ATOMIC_RELAXED) ||
-        loop->clock->mode == CLOCK_MANUAL)
+    bool running = __atomic_load_n(&loop->clock->running, __ATOMIC_RELAXED);
+    if (!running || loop->clock->mode == CLOCK_MANUAL)
         deadline = CLOCK_NEVER;
+    if (running && loop->sample && loop->clock->mode == CLOCK_HOST) {
+        if (loop->sample_ns <= now)
+            loop->sample_ns = now + loop->sample(loop->sample_ctx);
+        deadline = deadline < loop->sample_ns ? deadline : loop->sample_ns;
+    }
     loop->sleep_deadline_ns = deadline;
     if (deadline == CLOCK_NEVER)
         return NULL;

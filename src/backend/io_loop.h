@@ -27,6 +27,11 @@ struct io_loop {
     struct io_watch *watches;
     uint32_t watch_generation;  /* changes when a watch is added or removed */
     uint64_t sleep_deadline_ns; /* virtual time until which the thread sleeps */
+    /* Called while the clock follows the host's, device lock held; returns after how many ns it
+     * wants to be called again. NULL: nobody. */
+    uint64_t (*sample)(void *ctx);
+    void *sample_ctx;
+    uint64_t sample_ns; /* virtual time of the next call */
 };
 /* `loop` was zeroed by the caller (watches may have been added already). Takes over
  * clock->rearmed. Device lock not held. */

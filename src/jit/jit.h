@@ -24,6 +24,10 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err);
 void jit_fini(struct vcpu *c);
 /* As interp_run. */
 enum weir_stop jit_run(struct vcpu *c);
+/* Any thread, every JIT_SAMPLE_NS while the vCPU runs: it finds out where its time goes. */
+#define JIT_SAMPLE_NS      1000000u
+#define JIT_SAMPLE_IDLE_NS 50000000u /* meanwhile, how often to see whether it runs */
+void jit_sample(struct vcpu *c);
 
 /* ---- what people see of it ---- */
 

@@ -20,7 +20,7 @@
 #define SEVERAL_CROSS    4u
 #define SEVERAL_TICKS    50000u /* between failures that are not often */
 #define HOT_SEEN         2u /* times that a block is found running before its operands get slots */
-#define HOT_RECENT       16u /* each at most so many looks after the one before */
+#define HOT_RECENT       32u /* each at most so many looks after the one before */
 #define HOT_SPREAD       12u /* blocks around it that do, too */
 
 /* ---- flags: struct vcpu has RFLAGS bits, code has LAHF and SETO ---- */
@@ -358,6 +358,11 @@ static void sample(struct jit *jit)
         return;
     jit->exit_link = NULL;
     mark_hot(jit, jb);
+}
+
+void jit_sample(struct vcpu *c)
+{
+    __atomic_store_n(&c->poll, 1, __ATOMIC_SEQ_CST);
 }
 
 void jit_enter_at(struct jit *jit, const struct jit_block *jb)
