@@ -155,13 +155,16 @@ static void find_live(struct translation *t)
     }
 }
 
-/* Whether flags that the block takes over are used in EFLAGS first, or only passed on. */
+/* Whether flags that the block takes over are used in EFLAGS first: before they are passed on, or
+ * have to make room for a check. */
 static bool uses_flags_taken_over(const struct translation *t)
 {
-    for (unsigned n = 0; n < t->count && t->live[n]; n++) {
+    bool checks = t->level != FPU_NONE || t->x87;
+    for (unsigned n = 0; n < t->count && t->live[n] && !checks; n++) {
         const struct insn *i = &t->insns[n];
         const struct op_info *o = &op_table[i->op];
-        if (o->flags_read || o->flags_written | o->flags_undefined)
+        checks = i->mem && i->op != OP_LEA && i->op != OP_NOP;
+        if (!checks && (o->flags_read || o->flags_written | o->flags_undefined))
             return true; /* if it killed all of them, none would be live here */
     }
     return false;

@@ -9,8 +9,9 @@
  *
  * Operands of hot blocks have a page slot, shared by few others: the page touched last there
  * and where that is on the host, which is half as much to do and a third of the latency. Those
- * that stay in one page always have, and share it by page. A slot that misses asks the TLB. Slots hold only
- * what the TLB may hold, for one privilege (enum slot_set), and are cleared with it (cache.c).
+ * that stay in one page always have, and share it by page. A slot that misses asks the TLB.
+ * Slots hold only what the TLB may hold, for one privilege (enum slot_set), and are cleared with
+ * it (cache.c).
  */
 #include "jit/internal.h"
 
