@@ -30,7 +30,7 @@ int stat_node(struct fuse_server *fs, struct node *node, struct host_stat *st)
 static void reply_attr(struct fuse_server *fs, struct node *node, const struct host_stat *st)
 {
     struct fuse_attr_out out = {.attr_valid = fs->options.timeout_s};
-    fill_attr(fs, st, &out.attr);
+    fill_attr(fs, node, st, &out.attr);
     remember_times(node, st);
     reply(fs, &out, sizeof(out));
 }

@@ -39,6 +39,7 @@ struct node {
     uint32_t children, hash;
     uint32_t type;                /* S_IFMT bits */
     bool is_root;                 /* has no name and is never forgotten */
+    bool large;                   /* the kernel was told to map it */
     bool mapped, mapped_writable; /* since it is known, some of it was, in a window */
     bool doomed;                  /* in table.doomed */
     struct name *names;

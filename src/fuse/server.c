@@ -18,7 +18,8 @@ void reply(struct fuse_server *fs, const void *data, size_t bytes)
     fs->port->reply(fs, 0, data, bytes);
 }
 
-void fill_attr(struct fuse_server *fs, const struct host_stat *st, struct fuse_attr *attr)
+void fill_attr(struct fuse_server *fs, struct node *node, const struct host_stat *st,
+               struct fuse_attr *attr)
 {
     const struct fuse_options *o = &fs->options;
     *attr = (struct fuse_attr){
@@ -39,8 +40,10 @@ void fill_attr(struct fuse_server *fs, const struct host_stat *st, struct fuse_a
     };
     if (o->map_least && S_ISREG(st->mode) && st->size >= o->map_least) {
         attr->flags = FUSE_ATTR_DAX;
-        attr->blksize = 4096; /* Linux: or mapped files cannot be synchronized */
+        node->large = true;
     }
+    if (node->large) /* Linux: or mapped files cannot be synchronized, also when they are small */
+        attr->blksize = 4096;
 }
 
 void remember_times(struct node *node, const struct host_stat *st)
@@ -57,7 +60,7 @@ void fill_node(struct fuse_server *fs, struct node *node, const struct host_stat
     *out = (struct fuse_entry_out){.nodeid = node->id,
                                    .entry_valid = fs->options.timeout_s,
                                    .attr_valid = fs->options.timeout_s};
-    fill_attr(fs, st, &out->attr);
+    fill_attr(fs, node, st, &out->attr);
 }
 
 bool fill_entry(struct fuse_server *fs, struct node *parent, const char *name,

@@ -91,7 +91,8 @@ bool fill_entry(struct fuse_server *fs, struct node *parent, const char *name,
                 const struct host_stat *st, struct fuse_entry_out *out, struct node **node);
 void reply_entry(struct fuse_server *fs, struct node *parent, const char *name,
                  const struct host_stat *st);
-void fill_attr(struct fuse_server *fs, const struct host_stat *st, struct fuse_attr *attr);
+void fill_attr(struct fuse_server *fs, struct node *node, const struct host_stat *st,
+               struct fuse_attr *attr);
 void remember_times(struct node *node, const struct host_stat *st);
 /* Looks at a node's attributes, wherever it can still be reached. */
 int stat_node(struct fuse_server *fs, struct node *node, struct host_stat *st);

@@ -294,9 +294,12 @@ def dax(accel='jit'):
         for number in range(1, 25):
             with open(g.path(f'code{number}'), 'wb') as f:
                 f.write(code_file(number))
-        done = g.run('./daxcheck code && mkdir work && ./fscheck work 1 && ./daxcheck code', '-accel',
-                     accel, share='{},dax=16')
-        same(done.stdout.count('all well'), 3, 'checks')
+        for number in range(1, 5):
+            g.write(f'large{number}', 'x' * (3 << 20))
+        done = g.run('./daxcheck code && mkdir work && ./fscheck work 1 && for k in 1 2 3 4; do '
+                     './fscheck . $k large$k || exit 1; done; ./daxcheck code', '-accel', accel,
+                     share='{},dax=16')
+        same(done.stdout.count('all well'), 7, 'checks')
 
 
 def dax_interp():
