@@ -82,6 +82,85 @@ def strace():
                 raise Failure(f'{command}: strace: {theirs}\nplugin: {ours}')
 
 
+def run_stepped(command, engine, watched):
+    """Output of a command in a guest with the host's programs; and how often it was stepped."""
+    folder = os.path.join(guests('amd64'), 'amd64', 'kernel')
+    kernel = glob.glob(f'{folder}/boot/vmlinuz-*')[0]
+    modules = glob.glob(f'{folder}/lib/modules/*')[0]
+    with tempfile.TemporaryDirectory() as share:
+        shutil.copy(os.path.join(BUILD, 'tests', 'e2e', 'stepped'), share)
+        with open(f'{share}/script', 'w') as f:
+            f.write(GDB_SCRIPT)
+        more = ['-plugin', f'{BUILD}/tests/e2e/stepper.so,out={share}/steps'] if watched else []
+        done = subprocess.run([WEIR, 'run', '-accel', engine, '-modules', modules, '-share', share,
+                               '-exec', f'cp {share}/stepped /tmp; cd /tmp; ' +
+                               command.format(share=share), *more], text=True, timeout=800,
+                              capture_output=True, env={**os.environ, 'WEIR_KERNEL': kernel})
+        steps = contents(f'{share}/steps').split() if watched else ['0']
+        output = re.sub(r'process \d+', 'process', done.stdout.replace(share, ''))
+        return output, int(steps[0]), done.stderr
+
+
+GDB_SCRIPT = """
+set pagination off
+set can-use-hw-watchpoints 0
+break leaf
+run
+bt
+finish
+stepi
+stepi 40
+x/i $pc
+p $eflags & 0x100
+delete
+watch counter
+continue
+continue
+delete
+tbreak leaf
+continue
+set can-use-hw-watchpoints 1
+watch counter
+continue
+next
+step
+info registers rip rsp rbx
+delete
+continue
+"""
+
+
+def debugger():
+    """gdb in a guest steps a program that is stepped from outside, and says the same of it."""
+    if not shutil.which('gdb'):
+        print('no gdb here')
+        return
+    for engine in ('jit', 'interp'):
+        command = 'gdb -nx -q -batch -x {share}/script /tmp/stepped 2>&1'
+        plain, _, text = run_stepped(command, engine, False)
+        for wanted in (r'Breakpoint 1, leaf', r'#1 .*middle', r'Value returned is \$1 = 0', r'\nWatchpoint 2: counter',
+                       r'Hardware watchpoint 4: counter', r'New value = 6\n', r'total \d+, flags 0\n',
+                       r'exited normally'):
+            if not re.search(wanted, plain):
+                raise Failure(f'{engine}: no {wanted} in:\n{plain}\n{text[-2000:]}')
+        seen, steps, text = run_stepped(command, engine, True)
+        if seen != plain:
+            raise Failure(f'{engine}:\n{plain}\n--- stepped:\n{seen}\n{text[-2000:]}')
+        if steps < 100000:
+            raise Failure(f'{engine}: {steps} steps')
+
+
+def stepped_itself():
+    """A program that steps itself by TF and takes SIGTRAP, stepped from outside or not."""
+    for engine in ('jit', 'interp'):
+        plain, _, text = run_stepped('/tmp/stepped self', engine, False)
+        if not re.fullmatch(r'flags 0, traps 109, total \d+, flags 0\n', plain):
+            raise Failure(f'{engine}: {plain!r} {text[-2000:]}')
+        seen, steps, text = run_stepped('/tmp/stepped self', engine, True)
+        if seen != plain or steps < 10000:
+            raise Failure(f'{engine}: {seen!r} with {steps} steps {text[-2000:]}')
+
+
 def coverage():
     """Blocks of the kernel and of programs; and the count of instructions beside it."""
     with tempfile.TemporaryDirectory() as folder:
