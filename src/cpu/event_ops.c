@@ -181,11 +181,11 @@ bool event_io(struct vcpu *c, unsigned port, unsigned size, bool write, bool str
     return true;
 }
 
-bool event_invlpg(struct vcpu *c, int type, uint64_t linear, unsigned pcid)
+bool event_invlpg_raise(struct vcpu *c, int type, uint64_t linear, unsigned pcid)
 {
     struct weir_invlpg_event e = {.type = type, .gva = linear, .pcid = (uint16_t)pcid};
     unsigned response;
-    return !event_here(c, WEIR_EV_INVLPG) || event_raise(c, WEIR_EV_INVLPG, &e.head, &response);
+    return event_raise(c, WEIR_EV_INVLPG, &e.head, &response);
 }
 
 bool event_task(struct vcpu *c, uint16_t from, uint16_t to)

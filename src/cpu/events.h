@@ -132,7 +132,11 @@ bool event_io(struct vcpu *c, unsigned port, unsigned size, bool write, bool str
               uint64_t *value, bool *settled);
 bool event_syscall(struct vcpu *c, unsigned how);
 void event_sysret(struct vcpu *c);
-bool event_invlpg(struct vcpu *c, int type, uint64_t linear, unsigned pcid);
+bool event_invlpg_raise(struct vcpu *c, int type, uint64_t linear, unsigned pcid);
+static inline bool event_invlpg(struct vcpu *c, int type, uint64_t linear, unsigned pcid)
+{
+    return !event_here(c, WEIR_EV_INVLPG) || event_invlpg_raise(c, type, linear, pcid);
+}
 bool event_task(struct vcpu *c, uint16_t from, uint16_t to);
 /* Before a delivery. *f may become another fault. False: there is none (verdict). */
 bool event_interrupt(struct vcpu *c, struct x86_fault *f);

@@ -81,15 +81,13 @@ const struct phys_page *phys_lookup(struct vcpu *c, uint64_t gpa)
 uint64_t phys_read(struct vcpu *c, uint64_t gpa, unsigned size)
 {
     gpa &= c->a20_mask;
-    if (UNLIKELY(c->ev.watching))
-        gpa = c->ev.hooks->view_gpa(c, gpa);
-    const struct phys_page *p = phys_lookup(c, gpa);
-    if (UNLIKELY(p->watch & WATCH_WALKS)) {
+    if (UNLIKELY(c->ev.watching)) {
         uint64_t value;
-        if (event_walk(c, gpa, size, &value))
+        gpa = c->ev.hooks->view_gpa(c, gpa);
+        if (phys_lookup(c, gpa)->watch & WATCH_WALKS && event_walk(c, gpa, size, &value))
             return value;
-        p = phys_lookup(c, gpa);
     }
+    const struct phys_page *p = phys_lookup(c, gpa);
     if (p->host)
         return load_le(p->host + (gpa & 0xfff), size);
     pthread_mutex_lock(c->device_lock);
@@ -278,6 +276,20 @@ bool tlb_is_global(const struct vcpu *c, uint64_t linear)
 
 /* ---- filling ---- */
 
+/* ACCESS_* that somebody wants to know of, in a page with this translation. */
+static __attribute__((noinline, cold)) unsigned watched_in(struct vcpu *c,
+                                                           const struct phys_page *p,
+                                                           enum tlb_kind kind, uint64_t page,
+                                                           bool global)
+{
+    unsigned watch = p->watch;
+    if (c->ev.watching_linear)
+        watch |= c->ev.hooks->linear_watch(c, page, global);
+    if (kind == TLB_USER || kind == TLB_USER_ALIGNED)
+        watch |= watch >> WATCH_USER_SHIFT;
+    return watch & (ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE);
+}
+
 static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, uint64_t linear,
                  const struct translation *t)
 {
@@ -285,15 +297,13 @@ static void fill(struct vcpu *c, struct tlb_table *table, enum tlb_kind kind, ui
     unsigned n = tlb_index(linear);
     struct tlb_entry *e = &table->entry[n];
     const struct phys_page *p = phys_lookup(c, t->gpa);
-    unsigned watch = p->watch;
-    if (UNLIKELY(c->ev.watching_linear))
-        watch |= c->ev.hooks->linear_watch(c, page, t->global);
-    if (kind == TLB_USER || kind == TLB_USER_ALIGNED)
-        watch |= watch >> WATCH_USER_SHIFT;
-    watch &= ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE;
-    unsigned direct = t->access & ~watch;
-    if (watch & ACCESS_READ) /* who may write is not asked whether it reads, too */
-        direct &= ~(unsigned)ACCESS_WRITE;
+    unsigned watch = 0, direct = t->access;
+    if (UNLIKELY(c->ev.watching)) {
+        watch = watched_in(c, p, kind, page, t->global);
+        direct &= ~watch;
+        if (watch & ACCESS_READ) /* who may write is not asked whether it reads, too */
+            direct &= ~(unsigned)ACCESS_WRITE;
+    }
     if (!p->host)
         direct = 0;
     if (kind == TLB_USER_ALIGNED || debug_watches_page(c, page))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* events_vm.h - a machine of RAM and a CPU that runs events.asm: events_test.c, views_test.c. */
+/* events_vm.h - a machine of RAM and a CPU that runs events.asm: events_test.c, views_test.c,
+ * answers_test.c. */
 #ifndef TESTS_EVENTS_VM_H
 #define TESTS_EVENTS_VM_H
 
