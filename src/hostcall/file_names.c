@@ -50,61 +50,69 @@ static unsigned is_directory(int dir, const char *name)
     return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
+typedef unsigned name_action(weir_call *call, const struct weir_hc_name *a, int dir,
+                             const char *name);
+
+static unsigned with_name(weir_call *call, name_action *act)
+{
+    const struct weir_hc_name *a = (const struct weir_hc_name *)call->block;
+    struct target t;
+    const char *last;
+    int dir;
+    unsigned error = parent_find(call, a->share, a->dir, 0, &t, &dir, &last);
+    if (error)
+        return error;
+    error = act(call, a, dir, last);
+    close(dir);
+    return error;
+}
+
+static unsigned unlink_name(weir_call *call, const struct weir_hc_name *a, int dir,
+                            const char *name)
+{
+    unsigned error = a->flags & WEIR_HC_UNLINK_RO_FAILS ? refuse_read_only(dir, name) : 0;
+    if (!error && is_directory(dir, name))
+        error = WEIR_HC_EISDIR;
+    if (!error && unlinkat(dir, name, 0) < 0)
+        error = status_of_errno(errno);
+    return error;
+}
+
+static unsigned remove_directory(weir_call *call, const struct weir_hc_name *a, int dir,
+                                 const char *name)
+{
+    if (unlinkat(dir, name, AT_REMOVEDIR) == 0)
+        return 0;
+    unsigned error = status_of_errno(errno);
+    call->dos = error == WEIR_HC_ENOENT ? 3 : 0;
+    return error;
+}
+
+static unsigned make_directory(weir_call *call, const struct weir_hc_name *a, int dir,
+                               const char *name)
+{
+    if (mkdirat(dir, name, a->mode & 0777) == 0)
+        return 0;
+    unsigned error = status_of_errno(errno);
+    call->dos = error == WEIR_HC_EEXIST ? 5 : 0;
+    return error;
+}
+
 unsigned file_unlink(weir_call *call)
 {
-    const struct weir_hc_name *a = (const struct weir_hc_name *)call->block;
-    struct target t;
-    const char *last;
-    int dir;
-    unsigned error = parent_find(call, a->share, a->dir, 0, &t, &dir, &last);
-    if (error)
-        return error;
-    if (a->flags & WEIR_HC_UNLINK_RO_FAILS)
-        error = refuse_read_only(dir, last);
-    if (!error && is_directory(dir, last))
-        error = WEIR_HC_EISDIR;
-    if (!error && unlinkat(dir, last, 0) < 0)
-        error = status_of_errno(errno);
-    close(dir);
-    return error;
+    return with_name(call, unlink_name);
 }
-
 unsigned file_rmdir(weir_call *call)
 {
-    const struct weir_hc_name *a = (const struct weir_hc_name *)call->block;
-    struct target t;
-    const char *last;
-    int dir;
-    unsigned error = parent_find(call, a->share, a->dir, 0, &t, &dir, &last);
-    if (error)
-        return error;
-    if (unlinkat(dir, last, AT_REMOVEDIR) < 0) {
-        error = status_of_errno(errno);
-        call->dos = error == WEIR_HC_ENOENT ? 3 : 0;
-    }
-    close(dir);
-    return error;
+    return with_name(call, remove_directory);
 }
-
 unsigned file_mkdir(weir_call *call)
 {
-    const struct weir_hc_name *a = (const struct weir_hc_name *)call->block;
-    struct target t;
-    const char *last;
-    int dir;
-    unsigned error = parent_find(call, a->share, a->dir, 0, &t, &dir, &last);
-    if (error == WEIR_HC_EBUSY) { /* the root */
-        call->dos = 5;
-        return WEIR_HC_EEXIST;
-    }
-    if (error)
+    unsigned error = with_name(call, make_directory);
+    if (error != WEIR_HC_EBUSY)
         return error;
-    if (mkdirat(dir, last, a->mode & 0777) < 0) {
-        error = status_of_errno(errno);
-        call->dos = error == WEIR_HC_EEXIST ? 5 : 0;
-    }
-    close(dir);
-    return error;
+    call->dos = 5; /* the root */
+    return WEIR_HC_EEXIST;
 }
 
 /* ---- two names ---- */

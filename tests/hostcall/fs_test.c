@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <weir/machine.h>
 
 enum { READ = FUSE_SETUPMAPPING_FLAG_READ, WRITE_TOO = FUSE_SETUPMAPPING_FLAG_WRITE | READ };
 
@@ -120,6 +121,33 @@ static void options(void **state)
     fs_close(r);
 }
 
+static char text[4000];
+static void put_text(struct weir_text *to, const char *chars, size_t length)
+{
+    size_t at = strlen(text);
+    assert_true(at + length < sizeof(text));
+    memcpy(text + at, chars, length);
+    text[at + length] = 0;
+}
+
+/* What a person sees of it. */
+static void info(void **state)
+{
+    struct weir_text to = {.put = put_text};
+    start_with("dax=8,ro");
+    put("f", FS_SLOT);
+    uint64_t node = find("f");
+    open_node(node, O_RDONLY);
+    assert_int_equal(fs_map(r, node, 0, FS_SLOT, READ, 0), 0);
+    memset(text, 0, sizeof(text));
+    assert_int_equal(weir_info(r->vm, "virtio-fs-pci", &to), 0);
+    assert_non_null(strstr(text, "share s = /tmp/"));
+    assert_non_null(strstr(text, ", read-only, mounted"));
+    assert_non_null(
+        strstr(text, "window: 8 MiB at 0x400000000, 1 of 4 slots used, 1 mappings"));
+    fs_close(r);
+}
+
 /* ---- files ---- */
 
 static void files(void **state)
@@ -216,30 +244,42 @@ static void numbers(void **state)
 /* Deeper than a path can say: directories moved below each other, then forgotten from the top. */
 static void deep(void **state)
 {
+    enum { HALF = 35 };
     int error;
-    uint64_t last = 1, chain[3000], moved = 0;
+    char name[101];
+    uint64_t last = 1, chain[2 * HALF];
+    struct {
+        struct fuse_mkdir_in in;
+        char name[101];
+    } make = {.in = {.mode = 0755}};
+    struct {
+        struct fuse_rename_in in;
+        char names[202];
+    } move = {.in = {0}};
     start_with("dax=8");
-    for (unsigned k = 0; k < ARRAY_SIZE(chain); k++) {
-        struct fuse_mkdir_in in = {.mode = 0755};
-        bool anew = k % 1500 == 0;
-        const char *name = anew && k ? "top" : "d";
-        if (anew)
-            last = 1;
+    memset(name, 'd', 100);
+    name[100] = 0;
+    for (unsigned k = 0; k < 2 * HALF; k++) {
+        last = k % HALF ? last : 1;
+        name[0] = k == HALF ? 't' : 'd';
+        memcpy(make.name, name, sizeof(name));
         assert_int_equal(
-            fs_call(r, FUSE_MKDIR, last, &in, sizeof(in), name, strlen(name) + 1, NULL), 0);
+            fs_call(r, FUSE_MKDIR, last, &make, sizeof(make.in) + 101, NULL, 0, NULL), 0);
         chain[k] = last = ((const struct fuse_entry_out *)fs_answer(r))->nodeid;
     }
-    struct fuse_rename_in in = {.newdir = chain[2999]};
-    assert_int_equal(fs_call(r, FUSE_RENAME, 1, &in, sizeof(in), "d\0d", 4, NULL), 0);
-    moved = fs_lookup(r, chain[1499], "d", &error); /* too long to say */
+    move.in.newdir = last;
+    name[0] = 'd';
+    memcpy(move.names, name, sizeof(name));
+    memcpy(move.names + sizeof(name), name, sizeof(name));
+    assert_int_equal(fs_call(r, FUSE_RENAME, 1, &move, sizeof(move.in) + 202, NULL, 0, NULL),
+                     0);
+    assert_int_equal(fs_lookup(r, chain[HALF - 1], "d", &error), 0);
     assert_int_equal(error, -ENAMETOOLONG);
-    assert_int_equal(moved, 0);
     struct fuse_forget_in forget = {.nlookup = 100};
-    for (unsigned k = 1500; k < 3000; k++)
-        fs_call(r, FUSE_FORGET, chain[k], &forget, sizeof(forget), NULL, 0, NULL);
-    for (unsigned k = 0; k < 1500; k++)
-        fs_call(r, FUSE_FORGET, chain[k], &forget, sizeof(forget), NULL, 0, NULL);
-    assert_int_equal(fs_call(r, FUSE_GETATTR, chain[2999], NULL, 0, NULL, 0, NULL), -ESTALE);
+    for (unsigned k = HALF; k < 3 * HALF; k++) /* the second half is above the first */
+        fs_call(r, FUSE_FORGET, chain[k % (2 * HALF)], &forget, sizeof(forget), NULL, 0, NULL);
+    for (unsigned k = 0; k < 2 * HALF; k++)
+        assert_int_equal(fs_call(r, FUSE_GETATTR, chain[k], NULL, 0, NULL, 0, NULL), -ESTALE);
     fs_close(r);
 }
 
@@ -470,13 +510,13 @@ static void truncated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(capability),     cmocka_unit_test(options),
-        cmocka_unit_test(files),          cmocka_unit_test(names),
-        cmocka_unit_test(numbers),        cmocka_unit_test(deep),
-        cmocka_unit_test(short_requests), cmocka_unit_test(bad_addresses),
-        cmocka_unit_test(mapping),        cmocka_unit_test(bad_mappings),
-        cmocka_unit_test(protection),     cmocka_unit_test(shared_writes),
-        cmocka_unit_test(truncated),
+        cmocka_unit_test(capability),    cmocka_unit_test(options),
+        cmocka_unit_test(info),          cmocka_unit_test(files),
+        cmocka_unit_test(names),         cmocka_unit_test(numbers),
+        cmocka_unit_test(deep),          cmocka_unit_test(short_requests),
+        cmocka_unit_test(bad_addresses), cmocka_unit_test(mapping),
+        cmocka_unit_test(bad_mappings),  cmocka_unit_test(protection),
+        cmocka_unit_test(shared_writes), cmocka_unit_test(truncated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
