@@ -57,6 +57,12 @@ static unsigned access_of(const struct weir_event *e)
     return write ? WEIR_WRITE : WEIR_READ;
 }
 
+/* Address of the instruction: of a step, the one that is done. */
+static uint64_t pc_of(const struct weir_event *e)
+{
+    return e->kind == WEIR_EV_STEP ? ((const struct weir_step_event *)e)->from : e->pc;
+}
+
 bool watch_matches_cpu(const struct watch *w, const struct vcpu *c, const struct weir_event *e)
 {
     const struct weir_filter *f = &w->filter;
@@ -70,7 +76,7 @@ bool watch_matches_cpu(const struct watch *w, const struct vcpu *c, const struct
         return false;
     if ((f->by & WEIR_BY_CPL) && !(f->cpls >> c->cpl & 1))
         return false;
-    if ((f->by & WEIR_BY_PC) && (e->pc < f->pc_first || e->pc > f->pc_last))
+    if ((f->by & WEIR_BY_PC) && (pc_of(e) < f->pc_first || pc_of(e) > f->pc_last))
         return false;
     if ((f->by & WEIR_BY_NUMBER) &&
         (number_of(e) < f->number_first || number_of(e) > f->number_last))

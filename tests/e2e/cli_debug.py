@@ -2,10 +2,14 @@
 """break, watch, step, trace, symbols, info walk of the monitor, and -d step, on the boot sector
 that goes from real mode to long mode; both engines do the same."""
 import os
+import pty
 import re
 import socket
+import struct
+import subprocess
+import tempfile
 import time
-from weirtest import Failure, Machine, SLOW, main
+from weirtest import Failure, Machine, SLOW, WEIR, main
 
 BOOT = os.path.join(os.environ.get('WEIR_BOOT', 'build/tests/guest'), 'modes')
 ENGINES = ('interp', 'jit')
@@ -125,6 +129,85 @@ def trace():
                 raise Failure('more than 4 instructions')
 
 
+def written(engine, folder, rounds):
+    """A trace of the boot sector up to the end of some rounds."""
+    path = os.path.join(folder, f'{engine}-{rounds}')
+    with machine(engine, '-S', '-trace', f'{path},memory=on,events=on,first=0x7c00,last=0x7dff') as vm:
+        vm.hmp('break inner')
+        for _ in range(rounds):
+            vm.hmp('cont')
+            wait_for_pause(vm)
+        vm.hmp('quit')
+        vm.wait(20)
+    return path
+
+
+def weir_trace(*arguments):
+    done = subprocess.run([WEIR, 'trace', *arguments], capture_output=True, text=True, timeout=120,
+                          check=False)
+    return done.stdout, done.stderr, done.returncode
+
+
+def trace_files():
+    """weir trace: both engines write the same; filters; counts; where two part; damaged files."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {engine: written(engine, folder, 20) for engine in ENGINES}
+        text, _, status = weir_trace(files['interp'], files['jit'])
+        if status or not re.fullmatch(r'equal: \d+ records\n', text):
+            raise Failure(f'the engines differ: {text}')
+        path = files['jit']
+        names = subprocess.run(['nm', BOOT + '.elf'], check=True, capture_output=True, text=True).stdout
+        at = {line.split()[2]: int(line.split()[0], 16) for line in names.splitlines()}
+        data = f'--data={at["counter"]:#x}-{at["counter"] + 3:#x}'
+        inner = f'{at["inner"]:016x}'
+        for options, count, pattern in (
+                (['--kind=memory', data], 38, rf'[RW] {at["counter"]:016x} \(\w+\) 4'),
+                ([f'--pc={at["inner"]:#x}', '--kind=insn'], 19, rf'0 {inner}  incl'),
+                (['--kind=event'], None, r'! msr 0xc0000080 0:0x1 1:0x100 at 7c'),
+                (['--cpl=3'], 0, ''), (['--cr3=0x10000', '--kind=insn', '--limit=5'], 5, ' 0 0000000000007c[78]'),
+                (['-M', 'intel', '--kind=insn', '--limit=1'], 1, 'cli')):
+            lines = weir_trace(*options, path)[0].splitlines()
+            if (count is not None and len(lines) != count) or \
+                    not all(re.search(pattern, line) for line in lines if count is not None) or \
+                    not any(re.search(pattern, line) for line in lines or ['']):
+                raise Failure(f'{options}: {lines[:5]} ({len(lines)})')
+        counts = weir_trace('--count', path)[0]
+        for wanted in (r' 1 ljmpw?\b|ljmp', r' 19 incl', r'event msr', r' \d+ records'):
+            if not re.search(wanted, counts):
+                raise Failure(f'no {wanted} in {counts}')
+        shorter = written('jit', folder, 10)
+        text, _, status = weir_trace(shorter, path)
+        if status != 1 or not re.search(rf'equal for \d+ records(.|\n)*then {shorter}:\n  the end\n'
+                                        rf'then {path}:\n.*{inner}', text):
+            raise Failure(f'{status}: {text}')
+        with open(path, 'rb') as f:
+            whole = f.read()
+        with open(path + '-cut', 'wb') as f:
+            f.write(whole[:len(whole) // 2])
+        _, error, status = weir_trace('--count', path + '-cut')
+        if status != 1 or not re.search('cut off or damaged|not a trace', error):
+            raise Failure(f'{status}: {error}')
+        progress_bar(whole, path + '-long')
+        for bad in (['--kind=x', path], ['--cpl=4', path], ['/nonexistent'], []):
+            if weir_trace(*bad)[2] != 1:
+                raise Failure(f'{bad}')
+
+
+def progress_bar(whole, path):
+    """On the terminal, for long files: this one has a frame that zstd skips."""
+    with open(path, 'wb') as f:
+        f.write(whole + struct.pack('<II', 0x184d2a50, 9 << 20) + bytes(9 << 20))
+    ours, theirs = pty.openpty()
+    with open(path + '.txt', 'w', encoding='ascii') as out:
+        status = subprocess.run([WEIR, 'trace', '--count', path], stdout=out, stderr=theirs,
+                                timeout=60, check=False).returncode
+    os.close(theirs)
+    text = os.read(ours, 65536).decode()
+    os.close(ours)
+    if status or not re.search(r'\r\[[#.]{40}\] +\d+ %', text) or not text.endswith('\r'):
+        raise Failure(f'{status}: {text!r}')
+
+
 def step_log():
     """The same instructions in the same order on both engines."""
     logs = []
@@ -151,4 +234,4 @@ def step_log():
             raise Failure(f'no {pattern!r} in {logs[0][:3000]!r}')
 
 
-main(breakpoints, messages, trace, step_log)
+main(breakpoints, messages, trace, trace_files, step_log)

@@ -180,6 +180,23 @@ static void filters_choose(void **state)
     assert_int_equal(hits_of(f, weir_on_io), 0);
 }
 
+static unsigned places(void *ctx, weir_vcpu *c, struct weir_step_event *event)
+{
+    assert_in_range(event->from, routine[CALLEE], routine[CALLEE] + 3);
+    seen++;
+    return WEIR_CONTINUE;
+}
+
+/* A step's place is that of the instruction that was done. */
+static void steps_by_place(void **state)
+{
+    struct weir_filter f = {
+        .by = WEIR_BY_PC, .pc_first = routine[CALLEE], .pc_last = routine[CALLEE] + 3};
+    weir_on_step(vm, &f, places, NULL, NULL);
+    run(CALLEE, CALLS);
+    assert_true(seen >= CALLS);
+}
+
 static void processes_by_pcid(void **state)
 {
     struct weir_filter f = {.by = WEIR_BY_PCID, .pcid = 5};
@@ -231,6 +248,7 @@ int main(int argc, char **argv)
         T(views_for_good),
         T(filters_choose),
         T(processes_by_pcid),
+        T(steps_by_place),
         T(other_spaces_are_written),
     };
     return cmocka_run_group_tests_name(engine, tests, NULL, NULL);
