@@ -196,9 +196,9 @@ static struct jit_site *gen_single(struct translation *t, const struct insn *i, 
         return check_paged(t, bytes, write);
     if (is_fixed(i) && !t->pinned)
         return check(t, fixed_slot(t, i, write), bytes, write);
-    if (!t->block->hot)
-        return check_paged(t, bytes, write);
     bool shared = frame && i->seg == SEG_SS;
+    if (!t->block->hot || (t->set == SET_SUPER && !shared)) /* a kernel has too many operands */
+        return check_paged(t, bytes, write);
     return check(t, shared ? stack_slot(t, write) : slot_take(t, write), bytes, write);
 }
 
