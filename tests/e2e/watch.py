@@ -82,6 +82,47 @@ def strace():
                 raise Failure(f'{command}: strace: {theirs}\nplugin: {ours}')
 
 
+def boot_plain(*options):
+    """Kernel addresses are the same each time."""
+    folder = os.path.join(guests('amd64'), 'amd64')
+    return Machine('-m', '512', '-no-reboot', '-kernel', f'{folder}/vmlinuz', '-initrd',
+                   f'{folder}/initrd', '-append', 'console=ttyS0 nokaslr', *options)
+
+
+WORK = ('cat /proc/version /proc/cpuinfo | grep -v -e MHz -e bogomips; ls -l /bin | wc; '
+        'cat /no/such; for i in 1 2 3; do echo $((i*i)) >/tmp/$i; cat /tmp/$i; done; rm /tmp/1; ls /tmp')
+
+
+def worked(vm):
+    """What the guest says to WORK."""
+    vm.expect('init reached', 600)
+    vm.expect('guest# ', 60)
+    start = len(vm.text)
+    vm.type(WORK + '; echo en''ded\n')
+    vm.expect(r'\nended', 120)
+    return vm.text[vm.text.index('Linux version', start):].split('\nended')[0]
+
+
+def watched_page():
+    """A boot and commands with the page of a kernel function watched from the first instruction on,
+    each access followed by steps: the guest says the same."""
+    with boot_plain() as vm:
+        plain = worked(vm)
+        vm.type("echo 0 >/proc/sys/kernel/kptr_restrict; grep ' getname_flags$' /proc/kallsyms\n")
+        vm.expect(r'\n([0-9a-f]{16}) . getname_flags', 60)
+        address = re.search(r'\n([0-9a-f]{16}) . getname_flags', vm.text)[1]
+    for engine in ('jit', 'interp'):
+        with boot_plain('-accel', engine, '-S') as vm:
+            log = os.path.join(vm.folder.name, 'log')
+            vm.hmp(f'logfile {log}')
+            vm.hmp(f'trace page 0x{address} 20')
+            vm.hmp('cont')
+            seen = worked(vm)
+            hits = len(re.findall('^trace 1: (reads|writes|executes)', contents(log), re.M))
+            if seen != plain or hits < 500:
+                raise Failure(f'{engine}: {hits} hits\n{plain}\n--- watched:\n{seen}')
+
+
 def run_stepped(command, engine, watched):
     """Output of a command in a guest with the host's programs; and how often it was stepped."""
     folder = os.path.join(guests('amd64'), 'amd64', 'kernel')
