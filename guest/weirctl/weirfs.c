@@ -146,14 +146,14 @@ static bool do_mount(struct weirfs *fs)
 
 /* The kernel reads 128 KiB ahead on its own account; found by /proc, as a look at the mount itself
  * would wait for us. */
-static void set_read_ahead(const struct weirfs *fs)
+static void set_read_ahead(const struct mount_options *o, const char *type)
 {
     char line[1024], path[64], real[FUSE_PATH_BYTES];
     unsigned major, minor, best_major = 0, best_minor = 0;
     FILE *file = fopen("/proc/self/mountinfo", "re");
     while (file && fgets(line, sizeof(line), file)) {
         if (sscanf(line, "%*d %*d %u:%u %*s %1023s", &major, &minor, real) == 3 &&
-            strstr(line, " fuse.weirfs ")) {
+            strstr(line, type)) {
             best_major = major; /* the last one is the newest */
             best_minor = minor;
         }
@@ -164,7 +164,7 @@ static void set_read_ahead(const struct weirfs *fs)
     file = fopen(path, "we");
     if (!file)
         return;
-    fprintf(file, "%u\n", fs->options.read_ahead_kib);
+    fprintf(file, "%u\n", o->read_ahead_kib);
     fclose(file);
 }
 
@@ -272,7 +272,7 @@ static int serve_all(struct weirfs *fs, int ready_fd)
         ;
     if (!fs->server.ready)
         return 1;
-    set_read_ahead(fs);
+    set_read_ahead(&fs->options, " fuse.weirfs ");
     be_important();
     if (ready_fd >= 0)
         go_background(ready_fd);
@@ -301,6 +301,7 @@ static int mount_device(const struct mount_options *o)
         flags |= MS_RDONLY;
     if (same_as_device(o, &share) &&
         mount(share.name, o->target, "virtiofs", flags, NULL) == 0) {
+        set_read_ahead(o, " virtiofs ");
         if (o->server)
             *o->server = 0;
         return 0;
