@@ -151,7 +151,8 @@ static struct jit_link *link_new(struct translation *t, int64_t offset)
     link->offset = offset;
     link->shadow = t->shadow;
     plan(t, PLAN_LINK, offset);
-    link->saved = t->flags == FLAGS_SAVED || t->flags == FLAGS_DEAD;
+    link->flags_dead = t->relies;
+    link->saved = t->flags == FLAGS_SAVED || t->flags == FLAGS_DEAD || t->relies;
     return link;
 }
 
@@ -160,19 +161,6 @@ static struct jit_link *link_new(struct translation *t, int64_t offset)
 static bool linkable(int64_t offset)
 {
     return offset >= 0 && offset <= 4096 - INSN_MAX_BYTES;
-}
-
-/* Whether the block at `offset`, if it is translated, needs no flags: what this one relies on
- * then goes with that block (cache.c). */
-static bool flags_dead_at(const struct translation *t, int64_t offset)
-{
-    if (t->jit->exact || t->pinned)
-        return false;
-    if (offset == (int64_t)(t->block->gpa & 0xfff))
-        return !t->out->needs_flags;
-    uint64_t gpa = (t->block->gpa & ~0xfffull) + (uint64_t)offset;
-    const struct jit_block *to = blocks_native(t->c, gpa, t->out->mode);
-    return to && !to->needs_flags;
 }
 
 /* To another page: the code there is that which was linked if the TLB has the tag of its page
@@ -220,8 +208,6 @@ void gen_jump(struct translation *t, int64_t offset)
     if (!link)
         return;
     bool backward = offset < (int64_t)t->offset;
-    if (backward && !link->saved && flags_dead_at(t, offset))
-        link->saved = link->flags_dead = true;
     if (backward && link->saved) {
         as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->poll), 0, 1);
         cold_add(t, as_jcc(a, CC_NE), NULL, link);
@@ -246,6 +232,32 @@ static bool near_target(const struct translation *t, const struct insn *i, int64
         ip = (uint16_t)ip;
     *offset = (int32_t)(ip - base);
     return ip <= t->out->cs_limit;
+}
+
+struct jit_block *successor_at(const struct translation *t, int64_t offset)
+{
+    if (!linkable(offset))
+        return NULL;
+    if (offset == (int64_t)(t->block->gpa & 0xfff))
+        return t->out;
+    uint64_t gpa = (t->block->gpa & ~0xfffull) + (uint64_t)offset;
+    return blocks_native(t->c, gpa, t->out->mode);
+}
+
+unsigned successors(struct translation *t, int64_t offsets[2])
+{
+    const struct insn *last = &t->insns[t->count - 1];
+    unsigned count = 0;
+    t->offset = (unsigned)(t->block->gpa & 0xfff) + t->block->bytes;
+    if (last->op == OP_JMP || last->op == OP_JCC) {
+        if (!near_target(t, last, &offsets[count++]))
+            return 0;
+    } else if (block_ends_at(last)) {
+        return 0;
+    }
+    if (last->op != OP_JMP)
+        offsets[count++] = t->offset;
+    return linkable(offsets[0]) && linkable(offsets[count - 1]) ? count : 0;
 }
 
 static bool gen_jcc(struct translation *t, const struct insn *i)

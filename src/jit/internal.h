@@ -104,6 +104,7 @@ struct jit_block {
     uint8_t level; /* enum fpu_level */
     bool x87;
     bool needs_flags;  /* at its start */
+    bool hoped;        /* that what it leads to needs no flags, but that was not known */
     bool listed;       /* in jump slots, for RIP `listed_at` */
     bool listed_often; /* for others, too */
     bool dead;
@@ -218,6 +219,7 @@ struct translation {
     unsigned group_count;
     uint8_t group_of[BLOCK_INSNS]; /* its number, or NO_GROUP */
     bool flat, pinned;
+    bool relies; /* on its successors, which need no flags */
     bool shadow; /* of STI, its last instruction */
     enum flags_at flags;
     enum slot_set set;
@@ -283,6 +285,10 @@ void gen_flags_image(struct translation *t);
 void gen_indirect(struct translation *t);
 /* T2 = RIP of `offset`. */
 void gen_rip(struct translation *t, int64_t offset);
+/* Where the block goes on inside its page, as offsets from code_base. 0: elsewhere, too. */
+unsigned successors(struct translation *t, int64_t offsets[2]);
+/* What is translated there, or NULL. */
+struct jit_block *successor_at(const struct translation *t, int64_t offset);
 /* Leaves for the instruction at `offset` from code_base. */
 void gen_jump(struct translation *t, int64_t offset);
 

@@ -21,6 +21,7 @@
 #define SEVERAL_TICKS    50000u /* between failures that are not often */
 #define HOT_SEEN         2u /* times that a block is found running before its operands get slots */
 #define HOT_RECENT       32u /* each at most so many looks after the one before */
+#define HOT_AGAIN        3u  /* that often in all if more may be known about where it leads */
 #define HOT_SPREAD       12u /* blocks around it that do, too */
 
 /* ---- flags: struct vcpu has RFLAGS bits, code has LAHF and SETO ---- */
@@ -332,9 +333,9 @@ static void mark_hot(struct jit *jit, struct jit_block *first)
     }
     for (unsigned n = 0; n < count; n++) {
         struct jit_block *b = list[n];
-        if (b->dead || b->block->hot)
+        if (b->dead || b->block->hot >= (b->hoped ? HOT_AGAIN : 1))
             continue;
-        b->block->hot = true;
+        b->block->hot++;
         jit_drop(jit, b);
     }
 }

@@ -143,9 +143,29 @@ void flags_after(struct translation *t)
         t->flags = FLAGS_LIVE;
 }
 
-static void find_live(struct translation *t)
+/* Whether nothing that the block leads to needs flags; it then goes with any of those that does
+ * not any more (cache.c). *loops: it is one of them, and believed not to. */
+static bool ends_without_flags(struct translation *t, bool *loops)
 {
-    t->live[t->count] = ALL_FLAGS;
+    int64_t offsets[2];
+    bool dead = true, known = true;
+    *loops = false;
+    if (t->jit->exact || t->pinned)
+        return false;
+    unsigned count = successors(t, offsets);
+    for (unsigned n = 0; n < count; n++) {
+        const struct jit_block *to = successor_at(t, offsets[n]);
+        *loops |= to == t->out;
+        known &= to != NULL;
+        dead &= to && !to->needs_flags;
+    }
+    t->out->hoped = count && !known;
+    return count && dead;
+}
+
+static void find_live_from(struct translation *t, uint8_t live_behind)
+{
+    t->live[t->count] = live_behind;
     for (unsigned n = t->count; n-- > 0;) {
         const struct insn *i = &t->insns[n];
         uint8_t read = pack(op_table[i->op].flags_read);
@@ -153,6 +173,25 @@ static void find_live(struct translation *t)
         if (t->jit->exact)
             t->live[n] = ALL_FLAGS;
     }
+}
+
+static void find_live(struct translation *t)
+{
+    bool loops;
+    t->relies = ends_without_flags(t, &loops);
+    find_live_from(t, t->relies ? 0 : ALL_FLAGS);
+    if (t->relies && loops && t->live[0]) {
+        t->relies = false;
+        find_live_from(t, ALL_FLAGS);
+    }
+    t->out->needs_flags = t->jit->limited || t->live[0];
+}
+
+/* Those links at once, so that whoever drops a successor knows of it. */
+static void link_relying(struct translation *t)
+{
+    for (struct jit_link *l = t->out->outgoing; l && t->relies; l = l->sibling)
+        jit_link_to(t->jit, l, successor_at(t, l->offset), 0);
 }
 
 /* Whether flags that the block takes over are used in EFLAGS first: before they are passed on, or
@@ -451,7 +490,6 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     out->x87 = t.x87;
     find_live(&t);
     groups_find(&t);
-    out->needs_flags = jit->limited || t.live[0];
     t.at = 0;
     gen_entries(&t);
     t.offset = (unsigned)(b->gpa & 0xfff);
@@ -473,6 +511,7 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     jit->cold_used = (size_t)(t.cold_end - jit->code_rw);
     jit->stats.blocks++;
     jit->stats.insns += t.count;
+    link_relying(&t);
     out->other = b->native;
     b->native = out;
     if (jit->view)
