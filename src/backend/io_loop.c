@@ -42,11 +42,19 @@ static bool in_loop_thread(const struct io_loop *loop)
     return loop->started && pthread_equal(pthread_self(), loop->thread);
 }
 
+/* Device lock held. When there is something to do at the latest, in virtual time. */
+static uint64_t next_ns(const struct io_loop *loop)
+{
+    uint64_t deadline = clock_deadline_ns(loop->clock);
+    bool sampled = loop->sample && loop->clock->mode == CLOCK_HOST;
+    return sampled && loop->sample_ns < deadline ? loop->sample_ns : deadline;
+}
+
 /* clock->rearmed; device lock held. */
 static void clock_rearmed(void *ctx)
 {
     struct io_loop *loop = ctx;
-    if (!in_loop_thread(loop) && clock_deadline_ns(loop->clock) < loop->sleep_deadline_ns)
+    if (!in_loop_thread(loop) && next_ns(loop) < loop->sleep_deadline_ns)
         io_loop_wake(loop);
 }
 
@@ -147,14 +155,12 @@ static void dispatch(struct io_loop *loop, struct poll_set *set)
 /* Device lock held. The time to sleep, or NULL for ever. */
 static struct timespec *sleep_time(struct io_loop *loop, struct timespec *ts)
 {
-    uint64_t deadline = clock_deadline_ns(loop->clock), now = clock_now_ns(loop->clock);
-    bool running = __atomic_load_n(&loop->clock->running, __ATOMIC_RELAXED);
-    if (!running || loop->clock->mode == CLOCK_MANUAL)
-        deadline = CLOCK_NEVER;
-    if (running && loop->sample && loop->clock->mode == CLOCK_HOST) {
-        if (loop->sample_ns <= now)
+    uint64_t deadline = CLOCK_NEVER, now = clock_now_ns(loop->clock);
+    if (__atomic_load_n(&loop->clock->running, __ATOMIC_RELAXED) &&
+        loop->clock->mode == CLOCK_HOST) {
+        if (loop->sample && loop->sample_ns <= now)
             loop->sample_ns = now + loop->sample(loop->sample_ctx);
-        deadline = deadline < loop->sample_ns ? deadline : loop->sample_ns;
+        deadline = next_ns(loop);
     }
     loop->sleep_deadline_ns = deadline;
     if (deadline == CLOCK_NEVER)

@@ -21,7 +21,6 @@
 #define SEVERAL_TICKS    50000u /* between failures that are not often */
 #define HOT_SEEN         2u /* times that a block is found running before its operands get slots */
 #define HOT_RECENT       32u /* each at most so many looks after the one before */
-#define HOT_AGAIN        3u  /* that often in all if more may be known about where it leads */
 #define HOT_SPREAD       12u /* blocks around it that do, too */
 
 /* ---- flags: struct vcpu has RFLAGS bits, code has LAHF and SETO ---- */
@@ -315,6 +314,15 @@ static enum jit_exit exit_reason(const struct jit *jit)
     return !l ? EXIT_INDIRECT : !l->to ? EXIT_LINK : !l->patch ? EXIT_START : EXIT_POLL;
 }
 
+/* What the block leads to is known by now, and needs no flags: it has not to keep them. */
+static bool hope_fulfilled(const struct jit_block *b)
+{
+    bool all = b->hoped;
+    for (const struct jit_link *l = b->outgoing; l && all; l = l->sibling)
+        all = l->to && !l->to->needs_flags;
+    return all;
+}
+
 /* Time is spent in this block, and so in those that it is linked with: their operands get slots
  * when they are translated anew. */
 static void mark_hot(struct jit *jit, struct jit_block *first)
@@ -333,9 +341,9 @@ static void mark_hot(struct jit *jit, struct jit_block *first)
     }
     for (unsigned n = 0; n < count; n++) {
         struct jit_block *b = list[n];
-        if (b->dead || b->block->hot >= (b->hoped ? HOT_AGAIN : 1))
+        if (b->dead || (b->block->hot && !hope_fulfilled(b)))
             continue;
-        b->block->hot++;
+        b->block->hot = true;
         jit_drop(jit, b);
     }
 }

@@ -148,7 +148,7 @@ void flags_after(struct translation *t)
 static bool ends_without_flags(struct translation *t, bool *loops)
 {
     int64_t offsets[2];
-    bool dead = true, known = true;
+    bool dead = true;
     *loops = false;
     if (t->jit->exact || t->pinned)
         return false;
@@ -156,10 +156,9 @@ static bool ends_without_flags(struct translation *t, bool *loops)
     for (unsigned n = 0; n < count; n++) {
         const struct jit_block *to = successor_at(t, offsets[n]);
         *loops |= to == t->out;
-        known &= to != NULL;
         dead &= to && !to->needs_flags;
     }
-    t->out->hoped = count && !known;
+    t->out->hoped = count && !dead;
     return count && dead;
 }
 

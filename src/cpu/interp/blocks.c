@@ -493,7 +493,7 @@ static void block_set(struct vcpu *c, struct block *b, uint64_t linear, uint64_t
     b->heat = 0;
     b->seen = 0;
     b->seen_at = 0;
-    b->hot = 0;
+    b->hot = false;
     b->native = NULL;
     b->paged = 0;
     b->watched = event_armed(c, WEIR_EV_BLOCK) && c->ev.hooks->wants_block(c, linear)

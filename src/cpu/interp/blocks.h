@@ -31,7 +31,7 @@ struct block {
     uint16_t heat;   /* how often it was interpreted, up to when it is translated */
     uint8_t watched; /* WATCHED_* (events.h): for its first instruction */
     uint8_t seen;    /* jit: how often it was found running of late */
-    uint8_t hot;     /* so it is: how often that was said */
+    bool hot;        /* so it is */
     uint32_t seen_at;
     uint64_t paged;     /* then: instructions whose operands touch ever other pages */
     uint64_t ungrouped; /* jit: instructions whose operands are to be checked alone */
