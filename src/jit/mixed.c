@@ -4,7 +4,8 @@
  *
  * The TLB sends all writes to such a page the slow way. The stubs for writes that miss know the
  * last few of these pages by their host address (the TLB has checked everything else by then)
- * and write at once where the page's lines of 64 bytes hold no code.
+ * and write at once where the page's lines of 64 bytes hold no code, or, within one line, the bytes
+ * do not.
  *
  * Code that is overwritten again and again costs more to translate than it saves: it is
  * interpreted, longer each time, until it is left alone for that long.
@@ -43,11 +44,12 @@ void mixed_note(struct jit *jit)
     uint64_t page = jit->miss_linear & ~0xfffull, gpa;
     if (c->tlb[tlb_index(page)].write == page || !tlb_knows(c, page, ACCESS_WRITE, &gpa))
         return;
-    const uint8_t *page_host;
-    const uint64_t *lines = blocks_code_lines(c, gpa, &page_host);
-    uint64_t host = (uint64_t)(uintptr_t)page_host;
-    if (lines)
-        *slot_of(jit, host) = (struct mixed_page){host, lines};
+    struct code_map map;
+    if (!blocks_code_map(c, gpa, &map))
+        return;
+    uint64_t host = (uint64_t)(uintptr_t)map.host;
+    *slot_of(jit, host) =
+        (struct mixed_page){.host = host, .lines = map.lines, .bytes = map.bytes};
 }
 
 static unsigned rewritten_index(const struct block *b)

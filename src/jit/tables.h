@@ -63,10 +63,12 @@ struct pinned {
     struct cs_context contexts[CS_CONTEXTS];
 };
 
-/* Pages that hold code and data. Writes go there through `lines` (blocks_code_lines). */
+/* Pages that hold code and data. Writes go there through `lines` and `bytes` (blocks_code_map). */
 struct mixed_page {
     uint64_t host;
     const uint64_t *lines;
+    uint64_t *const *bytes;
+    uint64_t unused;
 };
 #define MIXED_PAGES 64u
 

@@ -277,16 +277,18 @@ static unsigned first_line(unsigned offset)
     return line < SPAN_LINES - 1 ? 0 : line - (SPAN_LINES - 1);
 }
 
-const uint64_t *blocks_code_lines(struct vcpu *c, uint64_t gpa, const uint8_t **host)
+bool blocks_code_map(struct vcpu *c, uint64_t gpa, struct code_map *map)
 {
     const struct code_page *p = *page_slot(c->blocks, gpa & ~0xfffull);
     const struct phys_page *phys = phys_lookup(c, gpa);
-    *host = phys->host;
     bool only_code =
         phys->tag &&
         (__atomic_load_n(phys->tag, __ATOMIC_RELAXED) & ~RAM_WRITTEN) == RAM_CODE &&
         !phys->read_only;
-    return p && p->tag && only_code ? &p->lines : NULL;
+    if (!p || !p->tag || !only_code)
+        return false;
+    *map = (struct code_map){phys->host, &p->lines, &p->bytes};
+    return true;
 }
 
 static void page_remove(struct block_cache *blocks, uint64_t page, const struct block *gone)

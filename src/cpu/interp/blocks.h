@@ -84,10 +84,15 @@ struct block *blocks_known(struct vcpu *c, uint64_t linear);
 /* The translation of the block at this physical address in this mode, or NULL. */
 void *blocks_native(struct vcpu *c, uint64_t gpa, uint32_t mode);
 
-/* Of a page of RAM that code was taken from: where it is on the host, and a bit map of its lines
- * of 64 bytes that hold code, valid until everything is flushed. Writes to other lines need not
- * be told. NULL: no such page. */
-const uint64_t *blocks_code_lines(struct vcpu *c, uint64_t gpa, const uint8_t **host);
+/* Of a page of RAM that code was taken from: where it is on the host, and bit maps of its lines of
+ * 64 bytes and (if that is not NULL by now) bytes that hold code, valid until everything is
+ * flushed. Writes to others need not be told. False: no such page. */
+struct code_map {
+    const uint8_t *host;
+    const uint64_t *lines;
+    uint64_t *const *bytes;
+};
+bool blocks_code_map(struct vcpu *c, uint64_t gpa, struct code_map *map);
 
 /* Makes the fast loop stop behind the current instruction. */
 void blocks_leave(struct vcpu *c);

@@ -234,6 +234,49 @@ static void load_three_and_go(struct as *a, struct jit *jit)
     as_op(a, OPC(0, 0xff), 4, rm_mem(T2, offsetof(struct jit_site, back)), 0);
 }
 
+/* RCX = where its entry in mixed_pages would be; RCX is the page on the host before. */
+static void emit_mixed_page(struct as *a, struct jit *jit)
+{
+    as_op_imm(a, OPC(0, 0xc1), 5, rm_reg(H_RCX), 12 - 5, 1);
+    _Static_assert(sizeof(struct mixed_page) == 32, "index by shift");
+    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(H_RCX), (MIXED_PAGES - 1) * 32, 4);
+    as_op(a, OPC(0, 0x03) | OP_W, H_RCX, rm_near(&jit->mixed), 0);
+}
+
+/* The first line of a write holds code: jumps to `go` if the write stays in it and meets none. RAX =
+ * the page on the host, which stays; T1 = linear. */
+static void emit_mixed_bytes(struct as *a, struct jit *jit, uint64_t go)
+{
+    uint8_t *no[3];
+    as_store(a, rm_reg(H_RCX), H_RAX);
+    emit_mixed_page(a, jit);
+    as_load(a, H_RCX, rm_mem(H_RCX, offsetof(struct mixed_page, bytes)));
+    as_load(a, H_RCX, rm_mem(H_RCX, 0));
+    as_op(a, OPC(0, 0x85) | OP_W, H_RCX, rm_reg(H_RCX), 0);
+    no[0] = as_jcc(a, CC_E);
+    as_store(a, rm_reg(H_RDX), T1);
+    as_op_imm(a, OPC(0, 0xc1), 5, rm_reg(H_RDX), 6, 1);
+    as_op_imm(a, OPC(0, 0x83), 4, rm_reg(H_RDX), 63, 1);
+    as_load(a, H_RDX, rm_sib(H_RCX, H_RDX, 3, 0));
+    as_store(a, rm_reg(H_RCX), T1);
+    as_op(a, OPC(0, 0xd3) | OP_W, 5, rm_reg(H_RDX),
+          0); /* shr by CL: its bytes are the lowest */
+    as_op_imm(a, OPC(0, 0x83), 4, rm_reg(H_RCX), 63, 1);
+    as_store(a, rm_near(&jit->tmp2), H_RCX);
+    as_op(a, OPC(1, 0xb6), H_RCX, rm_mem(T2, offsetof(struct jit_site, last_byte)), 0);
+    as_op(a, OPC(1, 0xbc) | OP_W, H_RDX, rm_reg(H_RDX), 0); /* bsf */
+    uint8_t *none = as_jcc(a, CC_E);
+    as_op(a, OPC(0, 0x3b), H_RDX, rm_reg(H_RCX), 0);
+    no[1] = as_jcc(a, CC_BE);
+    as_patch(a, none, as_here(a));
+    as_op(a, OPC(0, 0x03), H_RCX, rm_near(&jit->tmp2), 0);
+    as_op_imm(a, OPC(0, 0x83), 7, rm_reg(H_RCX), 63, 1);
+    no[2] = as_jcc(a, CC_A);
+    as_jmp_to(a, go);
+    for (unsigned k = 0; k < 3; k++)
+        as_patch(a, no[k], as_here(a));
+}
+
 /* A write that the TLB does not let through: RAX = its entry, RDX = page of the last byte. Goes
  * on if that is but for code in other lines of the page (mixed.c). */
 static void emit_mixed(struct as *a, struct jit *jit)
@@ -255,10 +298,7 @@ static void emit_mixed(struct as *a, struct jit *jit)
     no[2] = as_jcc(a, CC_A); /* it may touch more than two lines */
     as_load(a, H_RAX, rm_mem(H_RAX, offsetof(struct tlb_entry, host)));
     as_store(a, rm_reg(H_RCX), H_RAX);
-    as_op_imm(a, OPC(0, 0xc1), 5, rm_reg(H_RCX), 12 - 4, 1);
-    _Static_assert(sizeof(struct mixed_page) == 16, "index by shift");
-    as_op_imm(a, OPC(0, 0x81), 4, rm_reg(H_RCX), (MIXED_PAGES - 1) * 16, 4);
-    as_op(a, OPC(0, 0x03) | OP_W, H_RCX, rm_near(&jit->mixed), 0);
+    emit_mixed_page(a, jit);
     as_op(a, OPC(0, 0x3b) | OP_W, H_RAX, rm_mem(H_RCX, offsetof(struct mixed_page, host)), 0);
     no[3] = as_jcc(a, CC_NE);
     as_load(a, H_RCX, rm_mem(H_RCX, offsetof(struct mixed_page, lines)));
@@ -272,11 +312,15 @@ static void emit_mixed(struct as *a, struct jit *jit)
     as_op_imm(a, OPC(0, 0xc1) | OP_W, 5, rm_reg(H_RDX), 6, 1);
     as_op(a, OPC(1, 0xa3) | OP_W, H_RDX, rm_reg(H_RCX), 0);
     no[5] = as_jcc(a, CC_B);
+    uint64_t go = as_here(a);
     as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T1), 0xfff, 4);
     as_op(a, OPC(0, 0x03) | OP_W, T1, rm_reg(H_RAX), 0);
     load_three_and_go(a, jit);
+    as_patch(a, no[4], as_here(a));
+    emit_mixed_bytes(a, jit, go);
     for (unsigned k = 0; k < 6; k++)
-        as_patch(a, no[k], as_here(a));
+        if (k != 4)
+            as_patch(a, no[k], as_here(a));
 }
 
 /* For the access of T2 = site to T1 = linear: RAX = entry of the TLB, RDX = page of the last
