@@ -241,7 +241,8 @@ enum {
     WEIR_BY_CR3 = 1 << 1, /* cr3: bits 12 and up are compared */
     WEIR_BY_PCID = 1 << 2,
     WEIR_BY_CPL = 1 << 3,    /* cpls: bit n = CPL n */
-    WEIR_BY_PC = 1 << 4,     /* pc_first..pc_last: linear address of the instruction */
+    WEIR_BY_PC = 1 << 4,     /* pc_first..pc_last: linear address of the instruction (of a
+                             step: the one that is done) */
     WEIR_BY_NUMBER = 1 << 5, /* number_first..number_last: CR, MSR, CPUID leaf, port, vector,
                                 system call, host call service */
     WEIR_BY_ACCESS = 1 << 6, /* access: READ and/or WRITE, of MSRs, tables, ports */
