@@ -11,7 +11,7 @@ GUEST_CODE(sleep, "mov ebx, 1\n hlt\n mov ebx, 2\n hlt");
 GUEST_CODE(steps, "mov ecx, 3\n mov edi, 0x2000\n pushfd\n pop edx\n rep stosb\n mov ss, esi\n"
                   "nop\n cpuid\n int3\n nop\n hlt");
 GUEST_CODE(handler, "inc ebp\n iretd");
-GUEST_CODE(nmis, "pushfd\n push 8\n push offset 0x1100\n nop\n iretd");
+GUEST_CODE(nmis, "pushfd\n push 8\n push 0x1100\n nop\n iretd");
 GUEST_CODE(halt, "nop\n hlt\n nop\n hlt");
 
 static unsigned exits, wanted;
