@@ -18,9 +18,9 @@
  * one by one; that they lie in two pages counts for more. */
 #define SEVERAL_PATIENCE 16u
 #define SEVERAL_CROSS    4u
-#define SEVERAL_TICKS    50000u /* between failures that are not often */
-#define HOT_SEEN         2u /* times that a block is found running before its operands get slots */
-#define HOT_RECENT       32u /* each at most so many looks after the one before */
+#define SEVERAL_TICKS    100000u /* between failures that are not often */
+#define HOT_SEEN         4u /* times that a block is found running before its operands get slots */
+#define HOT_RECENT       8u /* each at most so many looks after the one before: 10 % of the time */
 #define HOT_SPREAD       12u /* blocks around it that do, too */
 
 /* ---- flags: struct vcpu has RFLAGS bits, code has LAHF and SETO ---- */
@@ -95,19 +95,18 @@ static void change_to_pages(struct jit_site *site)
     jit_drop(b->jit, b);
 }
 
-/* The check of several operands at once failed. If that is often, they are checked one by one;
- * a page fault now and then is not. */
+/* The check of several operands at once failed. If that is often, they are checked one by one.
+ * Where one object lies across pages more will, but a page fault now and then is not often. */
 static void several_failed(struct jit_site *site, bool crosses)
 {
     struct jit_block *b = site->block;
     uint64_t now = __builtin_ia32_rdtsc();
-    if (site->failures == 0)
-        site->since = now;
+    bool rare = now - site->since > SEVERAL_TICKS && !b->jit->limited;
+    site->since = now;
+    if (rare && !crosses)
+        return;
     site->failures += crosses ? SEVERAL_CROSS : 1;
     if (site->failures < SEVERAL_PATIENCE || b->dead)
-        return;
-    site->failures = 0;
-    if (now - site->since > SEVERAL_PATIENCE * SEVERAL_TICKS && !b->jit->limited)
         return;
     b->block->ungrouped |= BIT64(site->index);
     jit_drop(b->jit, b);
