@@ -103,6 +103,7 @@ struct jit_block {
     uint16_t count;
     uint8_t level; /* enum fpu_level */
     bool x87;
+    uint64_t made_at;  /* time stamp counter */
     bool needs_flags;  /* at its start */
     bool hoped;        /* that what it leads to needs no flags, but that was not known */
     bool listed;       /* in jump slots, for RIP `listed_at` */

@@ -57,10 +57,15 @@ static unsigned rewritten_index(const struct block *b)
     return (unsigned)(b->gpa ^ b->gpa >> 12) % REWRITTEN;
 }
 
+/* Memory that a program leaves to another is overwritten, too; but that takes longer. */
 void rewritten_note(struct jit *jit, const struct block *b)
 {
     uint8_t *count = &jit->rewritten[rewritten_index(b)];
-    *count += *count < REWRITTEN_MAX;
+    const struct jit_block *made = b->native;
+    if (!made)
+        return;
+    bool soon = __builtin_ia32_rdtsc() - made->made_at < REWRITTEN_TICKS;
+    *count = soon ? (uint8_t)(*count + (*count < REWRITTEN_MAX)) : 0;
 }
 
 unsigned rewritten_heat(const struct jit *jit, const struct block *b)

@@ -74,8 +74,9 @@ struct mixed_page {
 
 /* By a hash of where code is: how often its translation was lost to a write, at most
  * REWRITTEN_MAX. Each doubles what it must run before it is translated again. */
-#define REWRITTEN     1024u
-#define REWRITTEN_MAX 8u
+#define REWRITTEN       1024u
+#define REWRITTEN_MAX   8u
+#define REWRITTEN_TICKS 10000000u /* later than that it does not count */
 
 /* First slot of the pair for `rip`; gen_flow.c computes the same. */
 static inline uint32_t jump_index(uint64_t rip, uint32_t slots)

@@ -477,6 +477,7 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     out->jit = jit;
     out->block = b;
     out->mode = b->mode;
+    out->made_at = __builtin_ia32_rdtsc();
     out->count = (uint16_t)t.count;
     out->code_base = (uint32_t)(jit->c->rip - (b->gpa & 0xfff));
     out->cs_limit = (uint32_t)jit->c->segc[SEG_CS].limit;
