@@ -243,8 +243,8 @@ static void emit_mixed_page(struct as *a, struct jit *jit)
     as_op(a, OPC(0, 0x03) | OP_W, H_RCX, rm_near(&jit->mixed), 0);
 }
 
-/* The first line of a write holds code: jumps to `go` if the write stays in it and meets none. RAX =
- * the page on the host, which stays; T1 = linear. */
+/* The first line of a write holds code: jumps to `go` if the write stays in it and meets none.
+ * RAX = the page on the host, which stays; T1 = linear. */
 static void emit_mixed_bytes(struct as *a, struct jit *jit, uint64_t go)
 {
     uint8_t *no[3];
