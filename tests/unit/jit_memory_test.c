@@ -1,44 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* jit_memory.asm on both engines: strings over pages, A and D bits, addresses that are none. */
-#include <weir/machine.h>
-#include <weir/memory.h>
-#include <weir/weir.h>
+#include "image_vm.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define START    0x1000u
 #define RESULTS  0x18000u
 #define COUNT    4096u /* quadwords, more than are used */
 #define AT_LEAST 900u  /* of them are not zero */
 
-static const char *image;
-
 static void run(const char *accel, uint64_t budget, uint64_t results[COUNT])
 {
-    static uint8_t code[65536];
-    struct weir_config config;
-    struct weir_exit exit = {.reason = WEIR_EXIT_BUDGET};
-    weir *vm;
-    FILE *f = fopen(image, "rb");
-    assert_non_null(f);
-    size_t bytes = fread(code, 1, sizeof(code), f);
-    fclose(f);
-    weir_config_init(&config, sizeof(config));
-    config.machine = "none";
-    config.accel = accel;
-    config.cpu = "max";
-    config.ram_bytes = 2 << 20;
-    assert_int_equal(weir_create(&config, &vm), 0);
-    weir_mem_write(vm, START, code, bytes);
-    weir_boot_flat(vm, 64, START, 0x80000, 0x90000);
-    weir_set_reset_exits(vm, true);
-    for (unsigned n = 0; exit.reason == WEIR_EXIT_BUDGET && n < 1000000; n++)
-        assert_int_equal(weir_run(weir_get_vcpu(vm, 0), budget, &exit), 0);
-    assert_int_equal(exit.reason, WEIR_EXIT_HALT);
+    weir *vm = image_vm(accel, 64);
+    run_to_halt(vm, budget);
     weir_mem_read(vm, RESULTS, results, COUNT * sizeof(*results));
     weir_destroy(vm);
 }
@@ -72,8 +46,5 @@ static void counted(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(at_once), cmocka_unit_test(counted)};
-    if (argc != 2)
-        return 2;
-    image = argv[1];
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_image_tests(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }
