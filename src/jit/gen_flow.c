@@ -81,10 +81,8 @@ static void gen_remember_return(struct translation *t)
     if (!has_returns(t) || t->offset > 4096 - INSN_MAX_BYTES)
         return;
     as_op(a, OPC(0, 0x3b) | OP_W, H_RSP, rm_near(&t->jit->stack_limit), 0);
-    uint8_t *room = as_jcc(a, CC_AE);
-    as_load(a, H_RSP, rm_near(&t->jit->stack_base));
-    as_patch(a, room, as_here(a));
-    as8(a, 0x41); /* push */
+    as_op(a, OPC(1, 0x42) | OP_W, H_RSP, rm_near(&t->jit->stack_base), 0); /* full: cmovb */
+    as8(a, 0x41);                                                          /* push */
     as8(a, 0x50 | (T2 & 7));
     as8(a, 0xe8); /* call */
     a->p += 4;
@@ -371,7 +369,7 @@ static bool gen_push(struct translation *t, const struct insn *i)
         return true;
     }
     if (i->mem) { /* the value waits in tmp while T1 and T2 find the stack */
-        struct rm rm = gen_memory(t, i, bytes, false);
+        struct rm rm = gen_memory(t, i, bytes, false, true);
         as_op(a, OPC(0, 0x8b) | size_prefix(bytes), T2, rm, 0);
         as_store(a, rm_near(&t->jit->tmp), T2);
         gen_stack_address(t, -(int32_t)bytes, bytes, true);
@@ -554,7 +552,7 @@ static bool gen_target(struct translation *t, const struct insn *i)
         return false;
     flags_preserve(t);
     if (i->mem) {
-        gen_load_target(t, i, gen_memory(t, i, i->opsize, false));
+        gen_load_target(t, i, gen_memory(t, i, i->opsize, false, true));
     } else if (host_reg(i->rm) == SPILLED) {
         as_load(&t->as, T2, guest_home(t, i->rm));
     } else {

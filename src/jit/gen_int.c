@@ -96,7 +96,10 @@ static bool gen_memory_form(struct translation *t, const struct insn *i, struct 
     bool high = p->reg && p->op & OP_BYTE_REG && i->reg >= 16;
     bool write = p->rm->access & ACCESS_MODE_W;
     bool locked = i->prefixes & PFX_LOCK || i->op == OP_XCHG;
-    struct rm rm = gen_memory(t, i, p->rm_bytes, write);
+    const struct op_info *o = &op_table[i->op];
+    bool load = !write && p->reg && !high && byte_host(i->reg, p->op & OP_BYTE_REG) != SPILLED;
+    bool sum = load && !(o->flags_read | o->flags_written | o->flags_undefined);
+    struct rm rm = gen_memory(t, i, p->rm_bytes, write, sum);
     if (locked && p->rm_bytes > 1) { /* the host may refuse locked accesses across lines */
         if (rm.disp)
             as_lea(&t->as, T1, rm);

@@ -313,8 +313,10 @@ bool is_x87(const struct translation *t,
 /* x64/mem.c */
 /* T1 = host address of the modrm operand; destroys EFLAGS (they are preserved) and T2. */
 void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write);
-/* The same, where the operand is named then by what is returned. */
-struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes, bool write);
+/* The same, where the operand is named then by what is returned. sum: that may be T1 + T2, which
+ * is there a cycle earlier; both must stay until the access. */
+struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes, bool write,
+                     bool sum);
 /* The same for SP + disp. */
 void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write);
 /* The same for an offset that is in T1 already. */

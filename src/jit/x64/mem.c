@@ -110,7 +110,7 @@ static struct jit_site *check(struct translation *t, struct page_slot *slot, uns
 }
 
 /* By the TLB itself. */
-static struct jit_site *check_paged(struct translation *t, unsigned bytes, bool write)
+static struct jit_site *check_paged(struct translation *t, unsigned bytes, bool write, bool sum)
 {
     struct as *a = &t->as;
     struct jit_site *site = site_new(t);
@@ -134,7 +134,11 @@ static struct jit_site *check_paged(struct translation *t, unsigned bytes, bool 
     as_op(a, OPC(0, 0x2b) | OP_W, T1, rm_mem(T2, tlb_tag(write)), 0);
     as_op_imm(a, OPC(0, 0x81) | OP_W, 7, rm_reg(T1), 4096 - bytes, 4);
     cold_add(t, as_jcc(a, CC_A), site, NULL);
-    as_op(a, OPC(0, 0x03) | OP_W, T1, rm_mem(T2, offsetof(struct tlb_entry, host)), 0);
+    struct rm host = rm_mem(T2, offsetof(struct tlb_entry, host));
+    if (sum)
+        as_load(a, T2, host);
+    else
+        as_op(a, OPC(0, 0x03) | OP_W, T1, host, 0);
     site->back = as_here(a);
     return site;
 }
@@ -186,28 +190,29 @@ void gen_bail_to(struct translation *t, unsigned cc, uint64_t stub)
 }
 
 static struct jit_site *gen_single(struct translation *t, const struct insn *i, unsigned bytes,
-                                   bool write)
+                                   bool write, bool sum)
 {
     flags_preserve(t);
     gen_effective(t, i, T1);
     apply_segment(t, i->seg, bytes, write);
     bool frame = i->base == RSP || (i->base == RBP && i->addrsize == 2);
     if (t->block->paged >> t->at & 1)
-        return check_paged(t, bytes, write);
+        return check_paged(t, bytes, write, sum);
     if (is_fixed(i) && !t->pinned)
         return check(t, fixed_slot(t, i, write), bytes, write);
     bool shared = frame && i->seg == SEG_SS;
     if (!t->block->hot || (t->set == SET_SUPER && !shared)) /* a kernel has too many operands */
-        return check_paged(t, bytes, write);
+        return check_paged(t, bytes, write, sum);
     return check(t, shared ? stack_slot(t, write) : slot_take(t, write), bytes, write);
 }
 
-struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes, bool write)
+struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes, bool write,
+                     bool sum)
 {
     struct group *g = group_of(t, i, bytes, write);
     if (!g) {
-        gen_single(t, i, bytes, write);
-        return rm_mem(T1, 0);
+        const struct jit_site *site = gen_single(t, i, bytes, write, sum);
+        return sum && site && site->paged ? rm_sib(T1, T2, 0, 0) : rm_mem(T1, 0);
     }
     uint64_t *home = &t->jit->group[g - t->groups];
     int32_t rip = i->base == REG_RIP ? (int32_t)t->offset : 0;
@@ -215,7 +220,7 @@ struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes
     if (!g->open) {
         struct insn all = *i;
         all.disp = (int32_t)(g->low - rip);
-        struct jit_site *site = gen_single(t, &all, g->bytes, g->write);
+        struct jit_site *site = gen_single(t, &all, g->bytes, g->write, false);
         if (!site)
             return rm_mem(T1, 0);
         site->leads = true;
@@ -231,7 +236,7 @@ struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes
 
 void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write)
 {
-    struct rm rm = gen_memory(t, i, bytes, write);
+    struct rm rm = gen_memory(t, i, bytes, write, false);
     if (rm.disp)
         as_lea(&t->as, T1, rm);
 }
@@ -240,7 +245,9 @@ void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool
 {
     flags_preserve(t);
     uint32_t stack = t->out->mode & MODE_STACK_MASK;
-    if (stack == MODE_STACK64)
+    if (stack == MODE_STACK64 && disp == 0)
+        as_store(&t->as, rm_reg(T1), H_SP);
+    else if (stack == MODE_STACK64)
         as_lea(&t->as, T1, rm_mem(H_SP, disp));
     else
         as_lea32(&t->as, T1, rm_mem(H_SP, disp));
@@ -248,7 +255,7 @@ void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool
         as_op(&t->as, OPC(1, 0xb7), T1, rm_reg(T1), 0);
     apply_segment(t, SEG_SS, bytes, write);
     if (t->block->paged >> t->at & 1 || !t->block->hot)
-        check_paged(t, bytes, write);
+        check_paged(t, bytes, write, false);
     else
         check(t, stack_slot(t, write), bytes, write);
 }
@@ -262,5 +269,5 @@ void gen_check_linear(struct translation *t, unsigned bytes, bool write)
 void gen_check(struct translation *t, unsigned seg, unsigned bytes, bool write)
 {
     apply_segment(t, seg, bytes, write);
-    check_paged(t, bytes, write);
+    check_paged(t, bytes, write, false);
 }

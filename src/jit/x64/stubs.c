@@ -407,6 +407,7 @@ static void emit_read_miss(struct as *a, struct jit *jit)
     as_jmp_to(a, jit->site_call);
     jit->filled = begin(a);
     as_load(a, T1, rm_near(&jit->filled_host));
+    as_op(a, OPC(0, 0x31), T2, rm_reg(T2), 0); /* xor: who adds T2 to it may */
     as_op(a, OPC(0, 0xff), 4, rm_near(&jit->filled_back), 0);
     jit->go_on = begin(a); /* another block: what calls are on the stack is forgotten */
     as_load(a, H_RSP, rm_near(&jit->stack_base));
