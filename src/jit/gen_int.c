@@ -99,11 +99,12 @@ static bool gen_memory_form(struct translation *t, const struct insn *i, struct 
     const struct op_info *o = &op_table[i->op];
     bool load = !write && p->reg && !high && byte_host(i->reg, p->op & OP_BYTE_REG) != SPILLED;
     bool sum = load && !(o->flags_read | o->flags_written | o->flags_undefined);
-    struct rm rm = gen_memory(t, i, p->rm_bytes, write, sum);
+    struct rm rm = rm_mem(T1, 0);
+    if (locked)
+        gen_address(t, i, p->rm_bytes, write);
+    else
+        rm = gen_memory(t, i, p->rm_bytes, write, sum);
     if (locked && p->rm_bytes > 1) { /* the host may refuse locked accesses across lines */
-        if (rm.disp)
-            as_lea(&t->as, T1, rm);
-        rm = rm_mem(T1, 0);
         flags_preserve(t);
         as_op_imm(&t->as, OPC(0, 0xf6), 0, rm_reg(T1), p->rm_bytes - 1, 1);
         gen_bail(t, CC_NE);

@@ -112,6 +112,17 @@ static unsigned changed(const struct insn *i)
     return mask;
 }
 
+bool may_write_code(const struct insn *i)
+{
+    struct operand o;
+    if (i->op == OP_JMP || i->op == OP_JCC)
+        return false;
+    bool writes = i->op == OP_PUSH || changed(i) == ANY;
+    for (unsigned k = 0; insn_operand(i, k, &o); k++)
+        writes |= o.is_mem && o.written;
+    return writes;
+}
+
 /* Displacement from the base; for RIP, from the start of the page. */
 static int64_t displacement(const struct insn *i, unsigned next)
 {

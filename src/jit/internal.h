@@ -268,6 +268,8 @@ void groups_find(struct translation *t);
 struct group *group_of(struct translation *t, const struct insn *i, unsigned bytes, bool write);
 /* C is called: it may change what they rely on. */
 void groups_close(struct translation *t);
+/* Whether the instruction, by itself or by what C does for it, may overwrite code. */
+bool may_write_code(const struct insn *i);
 
 /* gen_int.c: false if there is no fast form. */
 bool gen_integer(struct translation *t, const struct insn *i);

@@ -162,13 +162,16 @@ static bool ends_without_flags(struct translation *t, bool *loops)
     return count && dead;
 }
 
+/* An instruction that overwrites code may do so with what the block leads to, which then needs the
+ * flags after all. */
 static void find_live_from(struct translation *t, uint8_t live_behind)
 {
     t->live[t->count] = live_behind;
     for (unsigned n = t->count; n-- > 0;) {
         const struct insn *i = &t->insns[n];
         uint8_t read = pack(op_table[i->op].flags_read);
-        t->live[n] = (uint8_t)((t->live[n + 1] & ~killed(i)) | read);
+        uint8_t behind = t->relies && may_write_code(i) ? ALL_FLAGS : t->live[n + 1];
+        t->live[n] = (uint8_t)((behind & ~killed(i)) | read);
         if (t->jit->exact)
             t->live[n] = ALL_FLAGS;
     }
