@@ -7,6 +7,8 @@
  *
  *   usage: fuzz_fs SEED COUNT|SECONDSs      seed 0: by the clock
  */
+#include "rnd.h"
+
 #include "../hostcall/fs_rig.h"
 
 #include <fcntl.h>
@@ -18,23 +20,9 @@
 #include <unistd.h>
 
 static struct fs_rig rig, *r = &rig;
-static uint64_t seed, requests, good;
+static uint64_t requests, good;
 static uint64_t nodes[16], files[16];
 
-static uint64_t rnd(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    return seed ^= seed << 17;
-}
-static unsigned below(unsigned n)
-{
-    return (unsigned)(rnd() >> 11) % n;
-}
-static bool one_in(unsigned n)
-{
-    return below(n) == 0;
-}
 static void die(const char *what)
 {
     printf("FAILED: %s, request %llu, seed %llu\n", what, (unsigned long long)requests,

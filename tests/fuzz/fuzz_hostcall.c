@@ -7,6 +7,8 @@
  *
  *   usage: fuzz_hostcall SEED COUNT|SECONDSs      seed 0: by the clock
  */
+#include "rnd.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,27 +39,12 @@
 
 static weir *vm;
 static struct vcpu *c;
-static uint64_t seed;
 static char dir[64];
 static uint32_t handles[16]; /* that some call gave out */
 static uint64_t cursors[8];
 static struct weir_export_slot *ring;
 static uint64_t calls, faults, errors[256];
 
-static uint64_t rnd(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    return seed ^= seed << 17;
-}
-static unsigned below(unsigned n)
-{
-    return (unsigned)(rnd() >> 11) % n;
-}
-static bool one_in(unsigned n)
-{
-    return below(n) == 0;
-}
 static void *ram(uint32_t gpa)
 {
     return vm->ram.base + gpa;
