@@ -511,6 +511,42 @@ void *mem_chunk(struct vcpu *c, uint64_t linear, enum access access, uint64_t *l
     return p;
 }
 
+/* How much may be read from `linear` on, whose page may be read directly, in the same page of the
+ * guest and one piece of the host's memory: all of a large page has the same rights. */
+static uint64_t large_page_room(struct vcpu *c, uint64_t linear)
+{
+    uint64_t gpa, bytes = tlb_page_bytes(c, linear, &gpa);
+    if (bytes == 4096 || c->ev.watching || ~c->a20_mask)
+        return 0;
+    pthread_mutex_lock(c->device_lock);
+    struct bus_span span = bus_lookup(c->mem, gpa);
+    pthread_mutex_unlock(c->device_lock);
+    uint64_t room = bytes - (gpa & (bytes - 1)), mapped = span.last - gpa + 1;
+    if (!span.region || !span.region->host)
+        return 0;
+    return room < mapped ? room : mapped;
+}
+
+void *mem_run(struct vcpu *c, uint64_t linear, enum access access, uint64_t *length)
+{
+    uint64_t wanted = *length;
+    bool write = access == ACCESS_WRITE;
+    uint8_t *start = mem_chunk(c, linear, access, length);
+    if (start && !write && *length < wanted) {
+        uint64_t room = large_page_room(c, linear);
+        if (room > *length)
+            *length = room < wanted ? room : wanted;
+    }
+    while (start && *length < wanted) {
+        uint64_t next = linear + *length;
+        const void *p = write ? tlb_write_hit(c, next, 1) : tlb_read_hit(c, next, 1);
+        if (p != start + *length || next & ~c->linear_mask)
+            break;
+        *length += wanted - *length < 4096 ? wanted - *length : 4096;
+    }
+    return start;
+}
+
 static bool fetch_page(struct vcpu *c, uint64_t linear, uint8_t *bytes, unsigned size,
                        uint64_t *gpa)
 {

@@ -367,6 +367,14 @@ bool tlb_knows(const struct vcpu *c, uint64_t linear, enum access access, uint64
     return info->page & access && (info->page & PAGE_MASK) == (linear & PAGE_MASK);
 }
 
+uint64_t tlb_page_bytes(const struct vcpu *c, uint64_t linear, uint64_t *gpa)
+{
+    const struct tlb_table *t = container_of(c->tlb, struct tlb_table, entry);
+    const struct tlb_info *info = &t->info[tlb_index(linear)];
+    *gpa = (info->gpa & PAGE_MASK) | (linear & 0xfff);
+    return BIT64(info->gpa & 0xfff);
+}
+
 bool paging_translate(struct vcpu *c, uint64_t linear, enum access access, unsigned cpl,
                       uint64_t *gpa)
 {

@@ -61,6 +61,8 @@ const struct phys_page *phys_lookup(struct vcpu *c, uint64_t gpa);
 /* Linear page to physical with all checks; fills the table. false = c->fault. */
 bool tlb_translate(struct vcpu *c, uint64_t linear, enum access access, enum tlb_kind kind,
                    uint64_t *gpa);
+/* The size of the guest's page around `linear`, which has an entry, and where that byte is. */
+uint64_t tlb_page_bytes(const struct vcpu *c, uint64_t linear, uint64_t *gpa);
 /* As bus_read and bus_write, without the lock where it is RAM; one page, 1, 2, 4 or 8 bytes. */
 uint64_t phys_read(struct vcpu *c, uint64_t gpa, unsigned size);
 void phys_write(struct vcpu *c, uint64_t gpa, uint64_t value, unsigned size);

@@ -2,8 +2,8 @@
 /*
  * int_string.c - MOVS, STOS, LODS, CMPS, SCAS.
  *
- * Repeated forms work in chunks: as many elements as lie in one page of each operand, directly
- * in host memory, with one check per chunk. What does not lie so (MMIO, code pages, page
+ * Repeated forms work in chunks: as many elements as lie in one page of each operand (MOVS, STOS:
+ * in pages that are neighbours on the host), directly in host memory, with one check per chunk. What does not lie so (MMIO, code pages, page
  * crossings, segment ends, backward direction where it is rare) goes element by element through
  * access.h. Registers are brought up to date after every chunk and every element, so a fault or
  * an interrupt in between leaves the instruction restartable. At most MAX_ELEMENTS are done in
@@ -30,25 +30,38 @@ static void advance(struct vcpu *c, const struct insn *i, unsigned r, uint64_t c
     reg_addr_set(c, r, i, c->gpr[r] + (is_backward(c) ? -bytes : bytes));
 }
 
-/* Host memory of `*count` elements at seg:reg going forward, all in one page; *count is cut to
- * what lies there. NULL: the next element must take the slow way. */
-static void *chunk(struct vcpu *c, const struct insn *i, unsigned seg, unsigned r,
-                   enum access access, uint64_t *count)
+static bool in_segment(const struct insn *i, const struct segment_cache *s, uint64_t offset,
+                       uint64_t bytes, enum access access)
+{
+    uint64_t last = offset + (bytes - 1);
+    return bytes && last >= offset && last <= addr_mask(i) && last <= s->limit &&
+           (s->ok & access);
+}
+
+/* Host memory of `*count` elements at seg:reg going forward, all in one page, or in `several` that
+ * are neighbours on the host; *count is cut to what lies there. NULL: the next element must take
+ * the slow way. */
+static void *memory_at(struct vcpu *c, const struct insn *i, unsigned seg, unsigned r,
+                       enum access access, bool several, uint64_t *count)
 {
     const struct segment_cache *s = &c->segc[seg];
     uint64_t offset = reg_addr(c, r, i), size = i->opsize, bytes = *count * size;
     uint64_t linear = (s->base + offset) & c->linear_mask;
     uint64_t room = 4096 - (linear & 4095);
-    if (bytes > room)
+    if (bytes > room && !(several && in_segment(i, s, offset, bytes, access)))
         bytes = room - room % size;
-    uint64_t last = offset + (bytes - 1);
-    if (bytes == 0 || last < offset || last > addr_mask(i) || last > s->limit ||
-        !(s->ok & access))
+    if (!in_segment(i, s, offset, bytes, access))
         return NULL;
     uint64_t length = bytes;
-    void *host = mem_chunk(c, linear, access, &length);
+    void *host = (bytes > room ? mem_run : mem_chunk)(c, linear, access, &length);
     *count = length / size;
     return *count ? host : NULL;
+}
+
+static void *chunk(struct vcpu *c, const struct insn *i, unsigned seg, unsigned r,
+                   enum access access, uint64_t *count)
+{
+    return memory_at(c, i, seg, r, access, false, count);
 }
 
 /* ---- MOVS ---- */
@@ -73,18 +86,50 @@ static void copy_forward(uint8_t *to, const uint8_t *from, uint64_t count, unsig
     }
 }
 
+/* The host's processor begins to read ahead anew with every REP MOVS: what is copied next is
+ * fetched meanwhile, as far as it is known where that is. */
+static void copy_run(uint8_t *to, const uint8_t *from, uint64_t count, uint64_t known,
+                     unsigned size)
+{
+    enum { PIECE = 4096 };
+    uint64_t bytes = count * size;
+    known *= size;
+    for (uint64_t at = 0; at < bytes; at += PIECE) {
+        uint64_t now = bytes - at < PIECE ? bytes - at : PIECE;
+        uint64_t end = known - at < 2 * PIECE ? known : at + 2 * PIECE;
+        for (uint64_t ahead = at + PIECE; ahead < end; ahead += 64)
+            __builtin_prefetch(from + ahead);
+        copy_forward(to + at, from + at, now / size, size);
+    }
+}
+
+/* Copies what lies at `from`, `known` elements; how many: fewer if the destination needs the slow
+ * way or somebody wants the vCPU. What is written cannot move what is read. */
+static uint64_t copy_known(struct vcpu *c, const struct insn *i, const uint8_t *from,
+                           uint64_t known)
+{
+    uint64_t done = 0;
+    do {
+        uint64_t left = known - done, count = left;
+        void *to = memory_at(c, i, SEG_ES, RDI, ACCESS_WRITE, true, &count);
+        if (!to)
+            break;
+        copy_run(to, from + done * i->opsize, count, left, i->opsize);
+        advance(c, i, RSI, count);
+        advance(c, i, RDI, count);
+        done += count;
+    } while (done < known && !attention_due(c));
+    return done;
+}
+
 static uint64_t movs_some(struct vcpu *c, const struct insn *i, uint64_t limit, bool *ended)
 {
     uint64_t v, count = limit;
     if (limit > 1 && !is_backward(c)) {
-        const void *from = chunk(c, i, i->seg, RSI, ACCESS_READ, &count);
-        void *to = from ? chunk(c, i, SEG_ES, RDI, ACCESS_WRITE, &count) : NULL;
-        if (to) {
-            copy_forward(to, from, count, i->opsize);
-            advance(c, i, RSI, count);
-            advance(c, i, RDI, count);
-            return count;
-        }
+        const void *from = memory_at(c, i, i->seg, RSI, ACCESS_READ, true, &count);
+        uint64_t done = from ? copy_known(c, i, from, count) : 0;
+        if (done)
+            return done;
     }
     if (!mem_load(c, i->seg, reg_addr(c, RSI, i), i->opsize, &v) ||
         !mem_store(c, SEG_ES, reg_addr(c, RDI, i), i->opsize, v))
@@ -118,7 +163,7 @@ static uint64_t stos_some(struct vcpu *c, const struct insn *i, uint64_t limit, 
 {
     uint64_t count = limit, v = c->gpr[RAX];
     if (limit > 1 && !is_backward(c)) {
-        void *to = chunk(c, i, SEG_ES, RDI, ACCESS_WRITE, &count);
+        void *to = memory_at(c, i, SEG_ES, RDI, ACCESS_WRITE, true, &count);
         if (to) {
             fill(to, v, count, i->opsize);
             advance(c, i, RDI, count);
