@@ -14,6 +14,7 @@
 #include "dev/virtio.h"
 #include "fuse/server.h"
 #include "hostcall/fs_guard.h"
+#include "hostcall/fs_touch.h"
 #include "hostcall/share.h"
 
 #define FS_WINDOW_MAX (8ull << 30)
@@ -27,6 +28,12 @@ struct fs_slot {
     uint64_t offset;
     bool writable;
 };
+/* What is mapped ahead lies in [at, end) of the window and from `file` on in the file. */
+struct fs_ahead {
+    struct fs_toucher *toucher; /* made when it is needed first */
+    uint64_t node, file, at, end;
+    uint64_t last_node, last_file, last_at; /* where the last mapping ended */
+};
 /* Always readable and writable throughout: what is no file is private memory. */
 struct fs_window {
     struct bus *bus;
@@ -35,8 +42,9 @@ struct fs_window {
     struct fs_slot *slot;
     uint8_t *lost;
     struct fs_guard *guard;
-    unsigned hits;              /* of the guard, that were dealt with */
-    uint64_t maps, refused;     /* for info */
+    unsigned hits;                 /* of the guard, that were dealt with */
+    uint64_t maps, refused, taken; /* for info; taken: they were there */
+    struct fs_ahead ahead;
     weir_region *const *region; /* where it is for the guest */
 };
 
@@ -51,6 +59,24 @@ int fs_window_unmap(struct fs_window *w, uint64_t offset, uint64_t bytes);
 void fs_window_changed(struct fs_window *w, uint64_t node);
 /* Maps a node's slots of which pages were lost again. */
 void fs_window_heal(struct fs_window *w, uint64_t node, int fd);
+
+/* The parts: mapping a file, and private memory instead. -errno. */
+int fs_window_map_at(struct fs_window *w, uint64_t at, int fd, uint64_t offset, uint64_t bytes,
+                     bool writable);
+int fs_window_private(struct fs_window *w, uint64_t offset, uint64_t bytes);
+/* How much of a file lies behind the offset. */
+uint64_t fs_bytes_from(int fd, uint64_t offset);
+
+/* ---- fs_ahead.c ---- */
+
+/* Whether what is to be mapped is there already; then it is the guest's. */
+bool fs_ahead_take(struct fs_window *w, uint64_t node, const struct fuse_setupmapping_in *in);
+/* The guest has mapped this: what may come next is mapped. */
+void fs_ahead_follow(struct fs_window *w, uint64_t node, int fd,
+                     const struct fuse_setupmapping_in *in);
+/* Nothing is mapped ahead any more; _near: if some of it is in that range, or of that node. */
+void fs_ahead_drop(struct fs_window *w);
+void fs_ahead_drop_near(struct fs_window *w, uint64_t offset, uint64_t bytes, uint64_t node);
 
 /* ---- fs_host.c ---- */
 

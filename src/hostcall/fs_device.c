@@ -368,12 +368,12 @@ static void fs_info(void *state, struct weir_text *out)
         used += w->slot[k].node != 0;
     if (slots)
         weir_textf(out,
-                   "window: %llu MiB at 0x%llx, %llu of %llu slots used, %llu mappings made, "
-                   "%llu refused, %u pages lost\n",
+                   "window: %llu MiB at 0x%llx, %llu of %llu slots used, %llu mappings made "
+                   "(%llu ahead), %llu refused, %u pages lost\n",
                    (unsigned long long)w->bytes >> 20, (unsigned long long)(*w->region)->start,
                    (unsigned long long)used, (unsigned long long)slots,
-                   (unsigned long long)w->maps, (unsigned long long)w->refused,
-                   fs_guard_hits(w->guard));
+                   (unsigned long long)w->maps, (unsigned long long)w->taken,
+                   (unsigned long long)w->refused, fs_guard_hits(w->guard));
     virtio_info(&s->v, out);
 }
 

@@ -55,6 +55,13 @@ static void *piece_of(int fd, uint64_t offset, uint64_t bytes, bool writable)
                 (writable ? MAP_SHARED : MAP_PRIVATE) | MAP_NORESERVE, fd, (off_t)offset);
 }
 
+uint64_t fs_bytes_from(int fd, uint64_t offset)
+{
+    struct stat st;
+    bool some = fstat(fd, &st) == 0 && (uint64_t)st.st_size > offset;
+    return some ? (uint64_t)st.st_size - offset : 0;
+}
+
 /* With access that suffices for the mapping; the caller closes it. -errno. */
 static int descriptor_for(int fd, bool writable)
 {
@@ -68,32 +75,14 @@ static int descriptor_for(int fd, bool writable)
     return reopen(fd, writable ? O_RDWR : O_RDONLY);
 }
 
-/* Linux maps what is in its cache around a page that is touched, 64 KiB unless it was told
- * otherwise, and faster than MADV_POPULATE_READ, which looks at every page once more. Behind the
- * end of the file is nothing to touch; if it has just become shorter, the guard helps. */
-static void touch(const uint8_t *piece, uint64_t bytes)
-{
-    for (uint64_t at = 0; at < bytes; at += FAULT_AROUND)
-        *(const volatile uint8_t *)(piece + at);
-}
-
-static uint64_t bytes_from(int fd, uint64_t offset)
-{
-    struct stat st;
-    return fstat(fd, &st) == 0 && (uint64_t)st.st_size > offset ? (uint64_t)st.st_size - offset
-                                                                : 0;
-}
-
-/* Into the window at `at`. */
-static int map_at(struct fs_window *w, uint64_t at, int fd, uint64_t offset, uint64_t bytes,
-                  bool writable)
+int fs_window_map_at(struct fs_window *w, uint64_t at, int fd, uint64_t offset, uint64_t bytes,
+                     bool writable)
 {
     int own = descriptor_for(fd, writable);
     if (own < 0)
         return own;
     void *piece = piece_of(own, offset, bytes, writable);
     int error = piece == MAP_FAILED ? -errno : 0;
-    uint64_t there = bytes_from(own, offset);
     close(own);
     if (error)
         return error;
@@ -104,7 +93,7 @@ static int map_at(struct fs_window *w, uint64_t at, int fd, uint64_t offset, uin
         private_memory(w->base + at, bytes);
         return error;
     }
-    touch(w->base + at, there < bytes ? there : bytes);
+    replaced(w, at, bytes);
     return 0;
 }
 
@@ -136,15 +125,30 @@ int fs_window_map(struct fs_window *w, uint64_t node, int fd,
     if (!in_window(w, in->moffset, in->len) || in->flags & ~known ||
         in->foffset & (FS_SLOT_BYTES - 1) || in->foffset > INT64_MAX - in->len)
         error = -EINVAL;
-    if (!error)
-        error = map_at(w, in->moffset, fd, in->foffset, in->len, writable);
+    if (!error && !fs_ahead_take(w, node, in)) {
+        fs_ahead_drop_near(w, in->moffset, in->len, 0);
+        error = fs_window_map_at(w, in->moffset, fd, in->foffset, in->len, writable);
+    }
     if (error) {
         w->refused++;
         return error;
     }
+    /* Behind the end of the file is nothing to touch; if it has become shorter by now, the guard
+     * helps. */
+    uint64_t there = fs_bytes_from(fd, in->foffset);
+    fs_touch(w->base + in->moffset, there < in->len ? there : in->len);
     set_slots(w, in->moffset, in->len, (struct fs_slot){node, in->foffset, writable});
-    replaced(w, in->moffset, in->len);
     w->maps++;
+    fs_ahead_follow(w, node, fd, in);
+    return 0;
+}
+
+int fs_window_private(struct fs_window *w, uint64_t offset, uint64_t bytes)
+{
+    if (private_memory(w->base + offset, bytes) == MAP_FAILED)
+        return -errno;
+    set_slots(w, offset, bytes, (struct fs_slot){0});
+    replaced(w, offset, bytes);
     return 0;
 }
 
@@ -156,20 +160,17 @@ int fs_window_unmap(struct fs_window *w, uint64_t offset, uint64_t bytes)
     }
     if (!in_window(w, offset, bytes))
         return -EINVAL;
-    if (private_memory(w->base + offset, bytes) == MAP_FAILED)
-        return -errno;
-    set_slots(w, offset, bytes, (struct fs_slot){0});
-    replaced(w, offset, bytes);
-    return 0;
+    fs_ahead_drop_near(w, offset, bytes, w->slot[offset >> FS_SLOT_LOG2].node);
+    return fs_window_private(w, offset, bytes);
 }
 
 void fs_window_clear(struct fs_window *w)
 {
     if (!w->base)
         return;
-    private_memory(w->base, w->bytes);
-    set_slots(w, 0, w->bytes, (struct fs_slot){0});
-    replaced(w, 0, w->bytes);
+    fs_ahead_drop(w);
+    fs_window_private(w, 0, w->bytes);
+    w->ahead.last_node = 0;
 }
 
 void fs_window_changed(struct fs_window *w, uint64_t node)
@@ -185,8 +186,7 @@ void fs_window_heal(struct fs_window *w, uint64_t node, int fd)
         const struct fs_slot *s = &w->slot[k];
         if (s->node != node || !__atomic_exchange_n(&w->lost[k], 0, __ATOMIC_RELAXED))
             continue;
-        map_at(w, k << FS_SLOT_LOG2, fd, s->offset, FS_SLOT_BYTES, s->writable);
-        replaced(w, k << FS_SLOT_LOG2, FS_SLOT_BYTES);
+        fs_window_map_at(w, k << FS_SLOT_LOG2, fd, s->offset, FS_SLOT_BYTES, s->writable);
     }
 }
 
@@ -223,6 +223,7 @@ int fs_window_init(struct fs_window *w, struct bus *bus, uint64_t bytes)
 
 void fs_window_fini(struct fs_window *w)
 {
+    fs_toucher_free(w->ahead.toucher);
     fs_guard_remove(w->guard);
     if (w->base)
         munmap(w->base, w->bytes);
