@@ -51,7 +51,8 @@ void fs_toucher_set(struct fs_toucher *t, uint64_t from, uint64_t to)
 
 void fs_toucher_skip(struct fs_toucher *t, uint64_t from)
 {
-    pthread_mutex_lock(&t->lock);
+    if (pthread_mutex_trylock(&t->lock) != 0)
+        return;
     if (t->from < from)
         t->from = from;
     pthread_mutex_unlock(&t->lock);

@@ -22,7 +22,7 @@ struct fs_toucher *fs_toucher_make(const uint8_t *base);
 void fs_toucher_free(struct fs_toucher *t);
 /* From now on it touches [from, to), no longer what it was told before. */
 void fs_toucher_set(struct fs_toucher *t, uint64_t from, uint64_t to);
-/* Nothing before `from` is of interest any more. */
+/* Nothing before `from` is of interest any more. A hint, which does not wait. */
 void fs_toucher_skip(struct fs_toucher *t, uint64_t from);
 
 #endif

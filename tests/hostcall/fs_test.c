@@ -507,16 +507,152 @@ static void truncated(void **state)
     fs_close(r);
 }
 
+/* ---- mapping ahead ---- */
+
+/* How many mappings were there when the guest asked. */
+static unsigned long taken(void)
+{
+    struct weir_text to = {.put = put_text};
+    memset(text, 0, sizeof(text));
+    assert_int_equal(weir_info(r->vm, "virtio-fs-pci", &to), 0);
+    const char *at = strstr(text, "mappings made (");
+    assert_non_null(at);
+    return strtoul(strchr(at, '(') + 1, NULL, 10);
+}
+
+/* A file, of which two slots have been read in order. */
+static uint64_t read_in_order(uint64_t slots)
+{
+    start_with("dax=32");
+    put("f", slots * FS_SLOT);
+    uint64_t node = find("f");
+    open_node(node, O_RDWR);
+    assert_int_equal(fs_map(r, node, 0, FS_SLOT, READ, 0), 0);
+    assert_int_equal(window(FS_SLOT), 0);
+    assert_int_equal(fs_map(r, node, FS_SLOT, FS_SLOT, READ, FS_SLOT), 0);
+    assert_int_equal(taken(), 0);
+    return node;
+}
+
+static void ahead(void **state)
+{
+    uint64_t node = read_in_order(12);
+    for (uint64_t k = 2; k < 12; k++) {
+        assert_int_equal(window(k * FS_SLOT + 8), k * FS_SLOT + 8);
+        assert_int_equal(fs_map(r, node, k * FS_SLOT, FS_SLOT, READ, k * FS_SLOT), 0);
+        assert_int_equal(taken(), k - 1);
+        assert_int_equal(window((k + 1) * FS_SLOT - 8), (k + 1) * FS_SLOT - 8);
+    }
+    assert_int_equal(window(12 * FS_SLOT), 0);
+    fs_start(r);
+    for (uint64_t k = 0; k < 16; k++)
+        assert_int_equal(window(k * FS_SLOT + 8), 0);
+    fs_close(r);
+}
+
+/* The guest does something else with what was meant for it. */
+static void ahead_in_vain(void **state)
+{
+    uint64_t node = read_in_order(8), value = 77, there;
+    assert_int_equal(fs_map(r, node, 2 * FS_SLOT, FS_SLOT, READ, 3 * FS_SLOT), 0);
+    assert_int_equal(window(2 * FS_SLOT + 8), 0);
+    assert_int_equal(window(3 * FS_SLOT + 8), 2 * FS_SLOT + 8);
+    assert_int_equal(window(4 * FS_SLOT + 8), 0);
+    /* In order again, and then to be written to. */
+    assert_int_equal(fs_map(r, node, 3 * FS_SLOT, FS_SLOT, READ, 4 * FS_SLOT), 0);
+    assert_int_equal(window(5 * FS_SLOT + 8), 4 * FS_SLOT + 8);
+    assert_int_equal(fs_map(r, node, 4 * FS_SLOT, FS_SLOT, WRITE_TOO, 5 * FS_SLOT), 0);
+    bus_write_block(&r->vm->mem, FS_WINDOW + 5 * FS_SLOT, &value, 8);
+    int fd = open(path_of("f"), O_RDONLY | O_CLOEXEC);
+    assert_int_equal(pread(fd, &there, 8, 4 * FS_SLOT), 8);
+    assert_int_equal(there, 77);
+    close(fd);
+    assert_int_equal(window(6 * FS_SLOT + 8), 0);
+    assert_int_equal(taken(), 0);
+    fs_close(r);
+}
+
+static void ahead_and_forgotten(void **state)
+{
+    uint64_t node = read_in_order(8);
+    assert_int_equal(window(2 * FS_SLOT + 8), 2 * FS_SLOT + 8);
+    struct {
+        struct fuse_removemapping_in in;
+        struct fuse_removemapping_one one;
+    } __attribute__((packed)) remove = {{1}, {0, FS_SLOT}};
+    assert_int_equal(
+        fs_call(r, FUSE_REMOVEMAPPING, node, &remove, sizeof(remove), NULL, 0, NULL), 0);
+    assert_int_equal(window(2 * FS_SLOT + 8), 0);
+    assert_int_equal(window(FS_SLOT + 8), FS_SLOT + 8);
+    fs_close(r);
+}
+
+/* Only slots that are free, and none behind the end. */
+static void ahead_between(void **state)
+{
+    start_with("dax=32");
+    put("g", FS_SLOT);
+    put("f", 5 * FS_SLOT - 4096);
+    uint64_t g = find("g"), f = find("f");
+    open_node(g, O_RDONLY);
+    open_node(f, O_RDONLY);
+    assert_int_equal(fs_map(r, g, 0, FS_SLOT, READ, 4 * FS_SLOT), 0);
+    assert_int_equal(fs_map(r, f, 0, FS_SLOT, READ, 0), 0);
+    assert_int_equal(fs_map(r, f, FS_SLOT, FS_SLOT, READ, FS_SLOT), 0);
+    assert_int_equal(window(3 * FS_SLOT + 8), 3 * FS_SLOT + 8);
+    assert_int_equal(window(4 * FS_SLOT + 8), 8);
+    for (uint64_t k = 2; k < 4; k++)
+        assert_int_equal(fs_map(r, f, k * FS_SLOT, FS_SLOT, READ, k * FS_SLOT), 0);
+    assert_int_equal(taken(), 2);
+    assert_int_equal(fs_map(r, f, 4 * FS_SLOT, FS_SLOT, READ, 4 * FS_SLOT), 0);
+    assert_int_equal(window(5 * FS_SLOT - 4104), 5 * FS_SLOT - 4104);
+    assert_int_equal(window(5 * FS_SLOT - 4096), 0); /* behind its end */
+    assert_int_equal(window(5 * FS_SLOT + 8), 0);
+    /* At the window's end there is no room. */
+    assert_int_equal(fs_map(r, f, 0, FS_SLOT, READ, 14 * FS_SLOT), 0);
+    assert_int_equal(fs_map(r, f, FS_SLOT, FS_SLOT, READ, 15 * FS_SLOT), 0);
+    assert_int_equal(window(15 * FS_SLOT + 8), FS_SLOT + 8);
+    fs_close(r);
+}
+
+/* What was lost before the guest asked for it is there again. */
+static void ahead_truncated(void **state)
+{
+    uint64_t node = read_in_order(6);
+    assert_int_equal(truncate(path_of("f"), 2 * FS_SLOT + 4096), 0);
+    assert_int_equal(window(2 * FS_SLOT + 8192), 0);
+    assert_int_equal(window(3 * FS_SLOT + 8), 0);
+    put("f", 6 * FS_SLOT);
+    for (uint64_t k = 2; k < 6; k++) {
+        assert_int_equal(fs_map(r, node, k * FS_SLOT, FS_SLOT, READ, k * FS_SLOT), 0);
+        assert_int_equal(window(k * FS_SLOT + 8192), k * FS_SLOT + 8192);
+        assert_int_equal(window(k * FS_SLOT + 8), k * FS_SLOT + 8);
+    }
+    fs_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(capability),    cmocka_unit_test(options),
-        cmocka_unit_test(info),          cmocka_unit_test(files),
-        cmocka_unit_test(names),         cmocka_unit_test(numbers),
-        cmocka_unit_test(deep),          cmocka_unit_test(short_requests),
-        cmocka_unit_test(bad_addresses), cmocka_unit_test(mapping),
-        cmocka_unit_test(bad_mappings),  cmocka_unit_test(protection),
-        cmocka_unit_test(shared_writes), cmocka_unit_test(truncated),
+        cmocka_unit_test(capability),
+        cmocka_unit_test(options),
+        cmocka_unit_test(info),
+        cmocka_unit_test(files),
+        cmocka_unit_test(names),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(deep),
+        cmocka_unit_test(short_requests),
+        cmocka_unit_test(bad_addresses),
+        cmocka_unit_test(mapping),
+        cmocka_unit_test(bad_mappings),
+        cmocka_unit_test(protection),
+        cmocka_unit_test(shared_writes),
+        cmocka_unit_test(truncated),
+        cmocka_unit_test(ahead),
+        cmocka_unit_test(ahead_in_vain),
+        cmocka_unit_test(ahead_between),
+        cmocka_unit_test(ahead_and_forgotten),
+        cmocka_unit_test(ahead_truncated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

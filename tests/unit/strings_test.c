@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * strings_test.c - REP MOVS and REP STOS over many pages of the guest that are parts of large ones,
+ * beside a loop over elements: overlapping, up to a device's registers in the same large page, and
+ * with another space of addresses in between. Argument: the engine.
+ */
+#include "flat_vm.h"
+#include <weir/context.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RAM_END = 17 << 20, /* in the middle of a page of 2 MiB */
+    REGS = 4096,
+    LOW = 2 << 20, /* what copies touch: from here to the end of the registers */
+    BYTES = RAM_END + REGS - LOW,
+};
+
+static const char *engine = "interp";
+static uint8_t shadow[BYTES];
+static unsigned writes;
+
+static uint64_t regs_read(void *state, uint64_t offset, unsigned size)
+{
+    uint64_t value = 0;
+    for (unsigned k = 0; k < size; k++)
+        value |= (uint64_t)(uint8_t)(7 * (offset + k) + 1) << (8 * k);
+    return value;
+}
+static void regs_write(void *state, uint64_t offset, uint64_t value, unsigned size)
+{
+    writes += size;
+}
+static const struct weir_io_ops regs_ops = {regs_read, regs_write, 1, 8, true};
+static int regs_init(weir_dev *dev, void *state)
+{
+    return weir_map_memory(dev, RAM_END, REGS, &regs_ops, 0, "regs") ? 0 : -WEIR_ENOMEM;
+}
+static const struct weir_dev_class regs_class = {.name = "regs",
+                                                 .help = "behind RAM",
+                                                 .bus = "system",
+                                                 .state_bytes = 8,
+                                                 .version = 1,
+                                                 .init = regs_init,
+                                                 .reset = probe_reset,
+                                                 .fields = no_fields,
+                                                 .user_creatable = true};
+
+static weir *start(void)
+{
+    struct weir_config config;
+    weir *vm;
+    weir_config_init(&config, sizeof(config));
+    config.machine = "none";
+    config.accel = engine;
+    config.cpu = "max";
+    config.ram_bytes = RAM_END;
+    assert_int_equal(weir_create(&config, &vm), 0);
+    assert_int_equal(weir_device_class_add(vm, &regs_class), 0);
+    assert_int_equal(weir_device_add(vm, "regs", NULL, NULL, NULL), 0);
+    assert_int_equal(weir_boot_flat(vm, 64, CODE, STACK, TABLES), 0);
+    for (unsigned k = 0; k < BYTES; k++)
+        shadow[k] =
+            k < RAM_END - LOW ? (uint8_t)rand() : (uint8_t)(7 * (k - RAM_END + LOW) + 1);
+    assert_int_equal(weir_mem_write(vm, LOW, shadow, RAM_END - LOW), 0);
+    return vm;
+}
+
+static void set(weir *vm, enum weir_reg reg, uint64_t value)
+{
+    assert_int_equal(weir_reg_set_u64(weir_get_vcpu(vm, 0), reg, value), 0);
+}
+static uint64_t get(weir *vm, enum weir_reg reg)
+{
+    return weir_reg_get_u64(weir_get_vcpu(vm, 0), reg);
+}
+
+struct work {
+    bool copies, forgets; /* forgets: all translations, first */
+    unsigned size;
+    uint64_t from, to, count;
+};
+
+static void run(weir *vm, const struct work *w)
+{
+    static const uint8_t forget[] = {0x0f, 0x20, 0xd8,
+                                     0x0f, 0x22, 0xd8}; /* cr3 to and from rax */
+    uint8_t code[16] = {0};
+    unsigned at = 0;
+    struct weir_exit last;
+    if (w->forgets) {
+        memcpy(code, forget, sizeof(forget));
+        at = sizeof(forget);
+    }
+    code[at++] = 0x48;
+    code[at++] = 0x89;
+    code[at++] = 0xd0; /* mov rax, rdx */
+    if (w->size == 2)
+        code[at++] = 0x66;
+    code[at++] = 0xf3;
+    if (w->size == 8)
+        code[at++] = 0x48;
+    code[at++] = (uint8_t)((w->copies ? 0xa4 : 0xaa) | (w->size > 1));
+    code[at++] = 0xf4;
+    weir_mem_write(vm, CODE, code, at);
+    set(vm, WEIR_ACTIVITY, WEIR_ACTIVE);
+    set(vm, WEIR_RIP, CODE);
+    set(vm, WEIR_RSI, w->from);
+    set(vm, WEIR_RDI, w->to);
+    set(vm, WEIR_RCX, w->count);
+    set(vm, WEIR_RDX, 0x8877665544332211);
+    do
+        assert_int_equal(weir_run(weir_get_vcpu(vm, 0), 1000000, &last), 0);
+    while (last.reason == WEIR_EXIT_BUDGET);
+    assert_int_equal(get(vm, WEIR_RIP), CODE + at);
+    assert_int_equal(get(vm, WEIR_RCX), 0);
+    assert_int_equal(get(vm, WEIR_RDI), w->to + w->count * w->size);
+    if (w->copies)
+        assert_int_equal(get(vm, WEIR_RSI), w->from + w->count * w->size);
+}
+
+static void model(const struct work *w)
+{
+    uint64_t value = 0x8877665544332211;
+    for (uint64_t n = 0; n < w->count; n++) {
+        if (w->copies)
+            memcpy(&value, shadow + w->from - LOW + n * w->size, w->size);
+        for (unsigned k = 0; k < w->size; k++)
+            if (w->to + n * w->size + k < RAM_END)
+                shadow[w->to - LOW + n * w->size + k] = (uint8_t)(value >> (8 * k));
+    }
+}
+
+static void both(weir *vm, const struct work *w)
+{
+    static uint8_t ram[RAM_END - LOW];
+    model(w);
+    run(vm, w);
+    assert_int_equal(weir_mem_read(vm, LOW, ram, sizeof(ram)), 0);
+    assert_int_equal(memcmp(ram, shadow, sizeof(ram)), 0);
+}
+
+static void to_the_end_of_ram(void **state)
+{
+    weir *vm = start();
+    for (unsigned size = 1; size <= 8; size *= 2)
+        for (unsigned odd = 0; odd < 2; odd++) {
+            uint64_t bytes = (200000 + REGS) / 8 * 8;
+            both(vm, &(struct work){true, true, size, RAM_END + REGS - bytes - odd,
+                                    LOW + 12345 * odd, bytes / size});
+            writes = 0;
+            both(vm, &(struct work){true, odd, size, LOW + 4321, RAM_END + REGS - bytes - odd,
+                                    bytes / size});
+            assert_int_equal(writes, REGS - odd);
+            both(vm, &(struct work){false, !odd, size, 0, RAM_END + REGS - bytes - odd,
+                                    bytes / size});
+        }
+    weir_destroy(vm);
+}
+
+static void random_work(void **state)
+{
+    weir *vm = start();
+    for (unsigned round = 0; round < 300; round++) {
+        struct work w = {
+            .copies = round & 1, .forgets = rand() & 1, .size = 1u << (rand() & 3)};
+        uint64_t bytes = (uint64_t)rand() % (rand() & 1 ? 300000 : 9000) + 8;
+        w.count = bytes / w.size;
+        w.from = LOW + (uint64_t)rand() % (BYTES - bytes);
+        w.to = LOW + (uint64_t)rand() % (BYTES - bytes);
+        if (round & 2) { /* what is written is read again */
+            w.to = w.from + 1 + (uint64_t)rand() % (round & 4 ? 8 : 5000);
+            if (w.to > LOW + BYTES - bytes)
+                w.to = LOW + BYTES - bytes;
+        }
+        both(vm, &w);
+    }
+    weir_destroy(vm);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(to_the_end_of_ram),
+        cmocka_unit_test(random_work),
+    };
+    if (argc > 1)
+        engine = argv[1];
+    srand(5);
+    return cmocka_run_group_tests_name(engine, tests, NULL, NULL);
+}
