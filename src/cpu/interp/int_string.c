@@ -2,12 +2,13 @@
 /*
  * int_string.c - MOVS, STOS, LODS, CMPS, SCAS.
  *
- * Repeated forms work in chunks: as many elements as lie in one page of each operand (MOVS, STOS:
- * in pages that are neighbours on the host), directly in host memory, with one check per chunk. What does not lie so (MMIO, code pages, page
- * crossings, segment ends, backward direction where it is rare) goes element by element through
- * access.h. Registers are brought up to date after every chunk and every element, so a fault or
- * an interrupt in between leaves the instruction restartable. At most MAX_ELEMENTS are done in
- * one call; STOP_REPEAT comes back for the rest.
+ * Repeated forms work in chunks: as many elements as lie in one page of each operand, directly in
+ * host memory, with one check per chunk. MOVS and STOS take pages together that are neighbours on
+ * the host, and MOVS looks once at what it reads and then page by page at where that goes. What
+ * does not lie so (MMIO, code pages, page crossings, segment ends, backward direction where it is
+ * rare) goes element by element through access.h. Registers are brought up to date after every
+ * chunk and every element, so a fault or an interrupt in between leaves the instruction
+ * restartable. At most MAX_ELEMENTS are done in one call; STOP_REPEAT comes back for the rest.
  */
 #include "cpu/interp/operands.h"
 
