@@ -245,6 +245,17 @@ void table_remove_name(struct table *t, struct node *parent, const char *text)
     table_drop(t, node);
 }
 
+/* Paths are made of a node's first name: the one that was seen last, as the host may move things. */
+static void prefer(struct name *name)
+{
+    struct name **at = &name->node->names;
+    while (*at != name)
+        at = &(*at)->next_of_node;
+    *at = name->next_of_node;
+    name->next_of_node = name->node->names;
+    name->node->names = name;
+}
+
 struct node *table_enter(struct table *t, struct node *parent, const char *text,
                          const struct host_stat *st)
 {
@@ -254,9 +265,12 @@ struct node *table_enter(struct table *t, struct node *parent, const char *text,
         unhash_node(t, node);
         node = NULL;
     }
-    struct node *known = table_find(t, parent, text);
-    if (known && known == node)
+    struct name *name = *find_name(t, parent, text);
+    struct node *known = name ? name->node : NULL;
+    if (known && known == node) {
+        prefer(name);
         return node;
+    }
     if (!node && !(node = new_node(t, st)))
         return NULL;
     node->lookups++; /* stays while the old name goes */

@@ -2,7 +2,7 @@
 /*
  * fs_guard.c - SIGBUS in a window. A file that becomes shorter takes its pages out of whatever maps
  * it, and an access there is a SIGBUS of the thread that made it: translated code, a copy in C. The
- * handler puts a page of zeros there and returns, so the access is made again; whoever owns the
+ * handler puts zeros there and returns, so the access is made again; whoever owns the
  * window finds the slot marked.
  *
  * A signal belongs to the process, so this is the one place with state outside machines: a list of
@@ -20,11 +20,15 @@
 #include <unistd.h>
 
 #define GUARDS 256
+/* Pages that become zeros one by one. Each splits a mapping, and the host has only so many for a
+ * process (65530): a guest that cuts its file could use them up. */
+#define SINGLE_PAGES 1024u
 
 struct fs_guard {
     _Atomic(uintptr_t) start; /* 0: free; set last */
     uint64_t bytes;
     uint8_t *lost;
+    uint8_t single_pages; /* in a slot, before all behind becomes zeros, too */
     atomic_uint hits;
 };
 
@@ -39,11 +43,15 @@ static bool give_page(uintptr_t address)
         uintptr_t start = atomic_load_explicit(&g->start, memory_order_acquire);
         if (!start || address < start || address - start >= g->bytes)
             continue;
-        void *page = (void *)(address & ~(uintptr_t)0xfff);
-        if (mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
-                 -1, 0) == MAP_FAILED)
+        uintptr_t page = address & ~(uintptr_t)0xfff;
+        uint8_t *lost = &g->lost[(address - start) >> FS_SLOT_LOG2];
+        bool single = __atomic_load_n(lost, __ATOMIC_RELAXED) < g->single_pages;
+        uintptr_t end = single ? page + 4096 : (page | (FS_SLOT_BYTES - 1)) + 1;
+        if (mmap((void *)page, end - page, PROT_READ | PROT_WRITE,
+                 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
             return false;
-        __atomic_store_n(&g->lost[(address - start) >> FS_SLOT_LOG2], 1, __ATOMIC_RELAXED);
+        if (single)
+            __atomic_fetch_add(lost, 1, __ATOMIC_RELAXED);
         atomic_fetch_add(&g->hits, 1);
         return true;
     }
@@ -94,6 +102,8 @@ struct fs_guard *fs_guard_add(void *start, uint64_t bytes, uint8_t *lost)
     if (found) {
         found->bytes = bytes;
         found->lost = lost;
+        uint64_t share = SINGLE_PAGES / (bytes >> FS_SLOT_LOG2);
+        found->single_pages = (uint8_t)(share < 1 ? 1 : share > 100 ? 100 : share);
         atomic_store(&found->hits, 0);
         atomic_store_explicit(&found->start, (uintptr_t)start, memory_order_release);
     }

@@ -8,8 +8,9 @@
 #define FS_SLOT_LOG2  21 /* what is mapped at a time, as Linux wants it */
 #define FS_SLOT_BYTES (1u << FS_SLOT_LOG2)
 
-/* A range of addresses where a missing page becomes one of zeros, and `lost` of its slot is set.
- * NULL: there are too many. The only state outside machines; see docs/ARCHITECTURE.md. */
+/* A range of addresses, at a slot's boundary, where a missing page becomes one of zeros, and `lost`
+ * of its slot counts that; where there are many, all behind it in the slot becomes zeros with it.
+ * NULL: there are too many ranges. The only state outside machines; see docs/ARCHITECTURE.md. */
 struct fs_guard *fs_guard_add(void *start, uint64_t bytes, uint8_t *lost);
 void fs_guard_remove(struct fs_guard *guard);
 /* How often that has happened. */

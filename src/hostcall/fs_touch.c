@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fs_touch.c - see fs_touch.h. The thread may be late: whatever becomes of the range, all of the
- * window is always mapped and guarded (fs_guard.h), so a read there does no harm.
+ * fs_touch.c - see fs_touch.h. All of the window is always mapped and guarded (fs_guard.h), so a read
+ * does no harm wherever. But the guard replaces a page that is missing: nothing else may be mapped
+ * there meanwhile, or it replaces a page of that.
  */
 #include "hostcall/fs_touch.h"
 
@@ -10,13 +11,16 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#define NOTHING (~0ull)
+
 struct fs_toucher {
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t work;
+    pthread_cond_t work, done;
     const uint8_t *base;
     uint64_t from, to;
-    bool stop;
+    uint64_t at; /* what is being touched, or NOTHING */
+    bool stop, awaited;
 };
 
 static void *run(void *ctx)
@@ -28,11 +32,14 @@ static void *run(void *ctx)
             pthread_cond_wait(&t->work, &t->lock);
             continue;
         }
-        const uint8_t *piece = t->base + t->from;
+        t->at = t->from;
         t->from += FS_TOUCH_BYTES;
         pthread_mutex_unlock(&t->lock);
-        fs_touch(piece, 1);
+        fs_touch(t->base + t->at, 1);
         pthread_mutex_lock(&t->lock);
+        t->at = NOTHING;
+        if (t->awaited)
+            pthread_cond_signal(&t->done);
     }
     pthread_mutex_unlock(&t->lock);
     return NULL;
@@ -46,6 +53,20 @@ void fs_toucher_set(struct fs_toucher *t, uint64_t from, uint64_t to)
     t->to = to;
     if (sleeps && from < to)
         pthread_cond_signal(&t->work);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void fs_toucher_leave(struct fs_toucher *t, uint64_t from, uint64_t to)
+{
+    if (!t)
+        return;
+    pthread_mutex_lock(&t->lock);
+    if (t->from < to && from < t->to)
+        t->from = to;
+    t->awaited = true;
+    while (t->at >= from && t->at < to)
+        pthread_cond_wait(&t->done, &t->lock);
+    t->awaited = false;
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -65,8 +86,10 @@ struct fs_toucher *fs_toucher_make(const uint8_t *base)
     if (!t)
         return NULL;
     t->base = base;
+    t->at = NOTHING;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->work, NULL);
+    pthread_cond_init(&t->done, NULL);
     sigfillset(&most);
     sigdelset(&most, SIGBUS); /* the guard's */
     pthread_sigmask(SIG_SETMASK, &most, &before);
@@ -89,5 +112,6 @@ void fs_toucher_free(struct fs_toucher *t)
     pthread_join(t->thread, NULL);
     pthread_mutex_destroy(&t->lock);
     pthread_cond_destroy(&t->work);
+    pthread_cond_destroy(&t->done);
     free(t);
 }

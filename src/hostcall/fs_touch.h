@@ -17,12 +17,16 @@ static inline void fs_touch(const uint8_t *piece, uint64_t bytes)
 
 struct fs_toucher;
 
-/* All offsets are from `base`. NULL: no thread to be had. */
+/* All offsets are from `base`, and multiples of FS_TOUCH_BYTES but for ends. NULL: no thread to be
+ * had; the others take that for one that does nothing. */
 struct fs_toucher *fs_toucher_make(const uint8_t *base);
 void fs_toucher_free(struct fs_toucher *t);
 /* From now on it touches [from, to), no longer what it was told before. */
 void fs_toucher_set(struct fs_toucher *t, uint64_t from, uint64_t to);
 /* Nothing before `from` is of interest any more. A hint, which does not wait. */
 void fs_toucher_skip(struct fs_toucher *t, uint64_t from);
+
+/* Waits until it touches nothing in [from, to), and does not come back there. */
+void fs_toucher_leave(struct fs_toucher *t, uint64_t from, uint64_t to);
 
 #endif

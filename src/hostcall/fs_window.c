@@ -86,6 +86,7 @@ int fs_window_map_at(struct fs_window *w, uint64_t at, int fd, uint64_t offset, 
     close(own);
     if (error)
         return error;
+    fs_toucher_leave(w->ahead.toucher, at, at + bytes);
     if (mremap(piece, bytes, bytes, MREMAP_FIXED | MREMAP_MAYMOVE, w->base + at) ==
         MAP_FAILED) {
         error = -errno;
@@ -145,6 +146,7 @@ int fs_window_map(struct fs_window *w, uint64_t node, int fd,
 
 int fs_window_private(struct fs_window *w, uint64_t offset, uint64_t bytes)
 {
+    fs_toucher_leave(w->ahead.toucher, offset, offset + bytes);
     if (private_memory(w->base + offset, bytes) == MAP_FAILED)
         return -errno;
     set_slots(w, offset, bytes, (struct fs_slot){0});

@@ -203,6 +203,25 @@ static void names(void **state)
     fs_close(r);
 }
 
+/* A name that the host takes away and gives back. */
+static void renamed_by_the_host(void **state)
+{
+    char other[200];
+    int error;
+    start_with("dax=8");
+    mkdir(path_of("d"), 0755);
+    put("d/b", 8);
+    uint64_t d = find("d");
+    snprintf(other, sizeof(other), "%s", path_of("e"));
+    assert_int_equal(rename(path_of("d"), other), 0);
+    assert_true(find("e") == d);
+    assert_true(fs_lookup(r, d, "b", &error) > 1);
+    assert_int_equal(rename(other, path_of("d")), 0);
+    assert_true(find("d") == d);
+    assert_true(fs_lookup(r, d, "b", &error) > 1);
+    fs_close(r);
+}
+
 /* Numbers that were never given, or were given back. */
 static void numbers(void **state)
 {
@@ -507,6 +526,39 @@ static void truncated(void **state)
     fs_close(r);
 }
 
+static unsigned mappings_of_process(void)
+{
+    FILE *f = fopen("/proc/self/maps", "re");
+    unsigned lines = 0;
+    assert_non_null(f);
+    for (int c; (c = getc(f)) != EOF;)
+        lines += c == '\n';
+    fclose(f);
+    return lines;
+}
+
+/* Every second page of a window: the host has only so many mappings for a process. */
+static void many_lost(void **state)
+{
+    start_with("dax=32");
+    put("f", 16 * FS_SLOT);
+    uint64_t node = find("f");
+    open_node(node, O_RDWR);
+    assert_int_equal(fs_map(r, node, 0, 16 * FS_SLOT, WRITE_TOO, 0), 0);
+    assert_int_equal(truncate(path_of("f"), 8), 0);
+    unsigned before = mappings_of_process();
+    for (uint64_t at = 0; at < 16 * FS_SLOT; at += 8192)
+        assert_int_equal(window(at + 4096), 0);
+    for (uint64_t at = 16 * FS_SLOT; at; at -= 8192)
+        assert_int_equal(window(at - 4096), 0);
+    assert_in_range(mappings_of_process(), before, before + 2100);
+    put("f", 16 * FS_SLOT);
+    open_node(node, O_RDONLY);
+    for (uint64_t at = 0; at < 16 * FS_SLOT; at += 4096)
+        assert_int_equal(window(at), at);
+    fs_close(r);
+}
+
 /* ---- mapping ahead ---- */
 
 /* How many mappings were there when the guest asked. */
@@ -653,6 +705,8 @@ int main(void)
         cmocka_unit_test(ahead_between),
         cmocka_unit_test(ahead_and_forgotten),
         cmocka_unit_test(ahead_truncated),
+        cmocka_unit_test(many_lost),
+        cmocka_unit_test(renamed_by_the_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
