@@ -245,7 +245,7 @@ void table_remove_name(struct table *t, struct node *parent, const char *text)
     table_drop(t, node);
 }
 
-/* Paths are made of a node's first name: the one that was seen last, as the host may move things. */
+/* Paths are made of a node's first name: the one seen last, since the host may move things. */
 static void prefer(struct name *name)
 {
     struct name **at = &name->node->names;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fs_touch.c - see fs_touch.h. All of the window is always mapped and guarded (fs_guard.h), so a read
- * does no harm wherever. But the guard replaces a page that is missing: nothing else may be mapped
- * there meanwhile, or it replaces a page of that.
+ * fs_touch.c - see fs_touch.h. All of the window is always mapped and guarded (fs_guard.h), so a
+ * read does no harm wherever. But the guard replaces a page that is missing: nothing else may be
+ * mapped there meanwhile, or it replaces a page of that.
  */
 #include "hostcall/fs_touch.h"
 

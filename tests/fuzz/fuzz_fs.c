@@ -208,6 +208,25 @@ static void touch_window(void)
     bus_write_block(&r->vm->mem, at, &value, 8);
 }
 
+/* A file from its beginning, as a reader has it mapped. */
+static void read_in_order(void)
+{
+    int error;
+    uint64_t node = fs_lookup(r, 1, "big", &error);
+    unsigned first = below(2);
+    if (!node || error || (fs_open_file(r, node, below(2) ? O_RDONLY : O_RDWR, &error), error))
+        return;
+    for (unsigned k = 0; k < 4 - first && !one_in(6); k++) {
+        fs_map(r, node, (uint64_t)k * FS_SLOT, FS_SLOT, one_in(8) ? 3 : 1,
+               (uint64_t)(first + k) * FS_SLOT);
+        requests++;
+        if (one_in(4))
+            touch_window();
+        if (one_in(20))
+            disturb();
+    }
+}
+
 static void check_outside(void)
 {
     shell("cd %s/.. && test \"$(cat outside/secret)\" = secret && "
@@ -229,6 +248,8 @@ int main(int argc, char **argv)
     fs_begin(r);
     for (uint64_t k = 0; until ? time(NULL) < until : k < count; k++) {
         one_request();
+        if (one_in(30))
+            read_in_order();
         if (one_in(3))
             touch_window();
         if (one_in(50))
