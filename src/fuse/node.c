@@ -34,6 +34,7 @@ bool table_init(struct table *t)
     t->nodes = calloc(FIRST_BUCKETS, sizeof(*t->nodes));
     t->names = calloc(FIRST_BUCKETS, sizeof(*t->names));
     t->node_mask = t->name_mask = FIRST_BUCKETS - 1;
+    t->nodes_max = TABLE_NODES_MAX;
     t->root.is_root = true;
     t->root.id = ROOT_ID;
     return t->nodes && t->names;
@@ -115,13 +116,14 @@ static void hash_node(struct table *t, struct node *n)
 
 static struct node *new_node(struct table *t, const struct host_stat *st)
 {
-    struct node *n = t->node_count < TABLE_NODES_MAX ? calloc(1, sizeof(*n)) : NULL;
+    struct node *n = t->nodes_alive < t->nodes_max ? calloc(1, sizeof(*n)) : NULL;
     if (n && !(n->id = ids_add(&t->ids, n))) {
         free(n);
         n = NULL;
     }
     if (!n)
         return NULL;
+    t->nodes_alive++;
     if (t->node_count > t->node_mask)
         grow_nodes(t);
     n->dev = st->dev;
@@ -146,7 +148,7 @@ static struct name **find_name(struct table *t, const struct node *parent, const
 static bool add_name(struct table *t, struct node *parent, const char *text, struct node *node)
 {
     size_t length = strlen(text) + 1;
-    struct name *n = malloc(sizeof(*n) + length);
+    struct name *n = t->name_count < TABLE_NAMES_MAX ? malloc(sizeof(*n) + length) : NULL;
     if (!n)
         return false;
     if (t->name_count > t->name_mask)
@@ -204,6 +206,7 @@ static void sweep(struct table *t)
             delete_name(t, find_name(t, node->names->parent, node->names->text));
         unhash_node(t, node);
         ids_remove(&t->ids, node->id);
+        t->nodes_alive--;
         free(node);
     }
 }

@@ -50,11 +50,13 @@ struct node {
 };
 
 #define TABLE_NODES_MAX (1u << 22) /* each is a file that exists, or did */
+#define TABLE_NAMES_MAX (1u << 23)
 
 struct table {
     struct node **nodes;
     struct name **names;
     uint32_t node_mask, name_mask, node_count, name_count;
+    uint32_t nodes_alive, nodes_max; /* with those that are out of reach */
     struct ids ids;
     struct node *doomed;
     struct node root;

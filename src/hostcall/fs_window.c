@@ -135,10 +135,10 @@ int fs_window_map(struct fs_window *w, uint64_t node, int fd,
         return error;
     }
     set_slots(w, in->moffset, in->len, (struct fs_slot){node, in->foffset, writable});
-    /* Behind the end of the file is nothing to touch; if it has become shorter by now, the guard
-     * helps, and says so in `lost`. */
+    /* What is read first. Behind the end of the file is nothing to touch; if it has become shorter
+     * by now, the guard helps, and says so in `lost`. */
     uint64_t there = fs_bytes_from(fd, in->foffset);
-    fs_touch(w->base + in->moffset, there < in->len ? there : in->len);
+    fs_touch(w->base + in->moffset, there < FS_SLOT_BYTES ? there : FS_SLOT_BYTES);
     w->maps++;
     fs_ahead_follow(w, node, fd, in);
     return 0;

@@ -222,6 +222,26 @@ static void renamed_by_the_host(void **state)
     fs_close(r);
 }
 
+/* Files that are gone but that the guest has not forgotten count, too. */
+static void table_full(void **state)
+{
+    struct table t = {0};
+    struct node *node[8];
+    assert_true(table_init(&t));
+    t.nodes_max = 4;
+    for (unsigned k = 0; k < 4; k++) {
+        node[k] = table_enter(&t, &t.root, "f", &(struct host_stat){.ino = k + 5});
+        assert_non_null(node[k]);
+        node[k]->lookups++;
+        table_remove_name(&t, &t.root, "f");
+    }
+    assert_null(table_enter(&t, &t.root, "f", &(struct host_stat){.ino = 4}));
+    table_forget(&t, node[2], 1);
+    assert_non_null(table_enter(&t, &t.root, "f", &(struct host_stat){.ino = 4}));
+    assert_null(table_enter(&t, &t.root, "g", &(struct host_stat){.ino = 3}));
+    table_fini(&t);
+}
+
 /* Numbers that were never given, or were given back. */
 static void numbers(void **state)
 {
@@ -707,6 +727,7 @@ int main(void)
         cmocka_unit_test(ahead_truncated),
         cmocka_unit_test(many_lost),
         cmocka_unit_test(renamed_by_the_host),
+        cmocka_unit_test(table_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
