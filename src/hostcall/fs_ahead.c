@@ -13,7 +13,7 @@
 
 /* What is mapped ahead at least and at most. */
 #define LEAST (8ull << 20)
-#define MOST  (16ull << 20)
+#define MOST  (24ull << 20)
 
 static uint64_t free_bytes(const struct fs_window *w, uint64_t at, uint64_t most)
 {
