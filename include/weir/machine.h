@@ -159,6 +159,9 @@ struct weir_jit_stats {
         const char *operation;
         uint64_t count;
     } top[12]; /* of calls_operation; count 0 at the end */
+    /* Address spaces of programs that the host maps: opened, closed again; accesses that found
+     * nothing mapped, and how often a page was mapped then; pages mapped now. */
+    uint64_t windows_opened, windows_closed, window_faults, window_fills, window_pages;
 };
 /* -WEIR_ESTATE if the machine has no translator. */
 WEIR_API int weir_jit_stats_get(weir *vm, struct weir_jit_stats *stats);

@@ -65,6 +65,12 @@ void info_jit(weir *vm, struct weir_text *out)
     put_number(out, "indirect misses", s.indirect_misses);
     put_number(out, "blocks interpreted", s.interpreted);
     put_number(out, "TLB fills", s.tlb_fills);
+    weir_textf(out, "\nWindows:\n");
+    put_number(out, "opened", s.windows_opened);
+    put_number(out, "closed", s.windows_closed);
+    put_number(out, "accesses to no page", s.window_faults);
+    put_number(out, "filled", s.window_fills);
+    put_number(out, "pages now", s.window_pages);
     weir_textf(out, "\nInstructions done in C:\n");
     put_number(out, "slow memory", s.calls_memory);
     put_number(out, "condition", s.calls_condition);

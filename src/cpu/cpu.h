@@ -97,6 +97,13 @@ void tlb_flush_pcid(struct vcpu *c, unsigned pcid, bool and_global);
 void tlb_protect_page(struct vcpu *c, uint64_t gpa);
 /* Whether the TLB knows that this access is permitted, and its address. */
 bool tlb_knows(const struct vcpu *c, uint64_t linear, enum access access, uint64_t *gpa);
+/* What filling the TLB for a program's accesses to the page would give without setting anything
+ * in the page tables; false: that would fault, or set something. access: what could be direct. */
+struct tlb_peek {
+    uint8_t *host;
+    uint8_t access, page_log2;
+};
+bool tlb_peek(struct vcpu *c, uint64_t linear, struct tlb_peek *p);
 /* Where from vcpu.tlb on there is the bit map of entries whose pages are global. */
 extern const size_t tlb_global_map;
 /* Where tlb_info.page of entry 0 is; those of the others follow every 16 bytes. */

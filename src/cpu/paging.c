@@ -267,3 +267,19 @@ bool paging_resolve(struct vcpu *c, uint64_t linear, enum access access, enum tl
                               .page_log2 = (uint8_t)__builtin_ctzll(w.page_bytes)};
     return true;
 }
+
+bool paging_peek(struct vcpu *c, uint64_t linear, struct translation *t)
+{
+    struct walk w;
+    if (!paging_walk(c, linear, &w))
+        return false;
+    uint8_t allowed = permitted(c, &w, TLB_USER);
+    for (unsigned k = 0; k < w.levels; k++)
+        if (!(w.entry[k] & PTE_A))
+            return false;
+    if (!w.dirty)
+        allowed &= (uint8_t)~ACCESS_WRITE;
+    *t = (struct translation){
+        .gpa = w.gpa, .access = allowed, .page_log2 = (uint8_t)__builtin_ctzll(w.page_bytes)};
+    return true;
+}

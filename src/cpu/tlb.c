@@ -375,6 +375,19 @@ uint64_t tlb_page_bytes(const struct vcpu *c, uint64_t linear, uint64_t *gpa)
     return BIT64(info->gpa & 0xfff);
 }
 
+bool tlb_peek(struct vcpu *c, uint64_t linear, struct tlb_peek *p)
+{
+    struct translation t;
+    if (!paging_peek(c, linear, &t) || !(t.access & ACCESS_READ))
+        return false;
+    const struct phys_page *page = phys_lookup(c, t.gpa);
+    bool code = page->tag && __atomic_load_n(page->tag, __ATOMIC_RELAXED) & RAM_CODE;
+    *p = (struct tlb_peek){.host = page->host, .access = t.access, .page_log2 = t.page_log2};
+    if (page->read_only || code)
+        p->access &= (uint8_t)~ACCESS_WRITE;
+    return true;
+}
+
 bool paging_translate(struct vcpu *c, uint64_t linear, enum access access, unsigned cpl,
                       uint64_t *gpa)
 {

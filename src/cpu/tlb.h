@@ -73,6 +73,8 @@ bool tlb_watched(struct vcpu *c, uint64_t linear, enum access access, enum tlb_k
 /* ---- paging.c ---- */
 bool paging_resolve(struct vcpu *c, uint64_t linear, enum access access, enum tlb_kind kind,
                     struct translation *t);
+/* The same for a program, without changing anything; false if it would fault, or set A. */
+bool paging_peek(struct vcpu *c, uint64_t linear, struct translation *t);
 /* Loads the four PDPTEs of PAE paging from cr3; false if a reserved bit is set (nothing loaded). */
 bool paging_load_pdptes(struct vcpu *c, uint64_t cr3);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "cpu/interp/hostexec.h"
 #include "jit/view.h"
+#include "jit/windows.h"
 
 #define NEAR_BYTES (1900ull << 20)
 #define STEP_BYTES (16ull << 20)
@@ -101,7 +102,7 @@ void jit_link_to(struct jit *jit, struct jit_link *link, struct jit_block *to, u
 {
     bool far = link->entry;
     if ((link->to && !far) || link->from->dead || to->dead ||
-        (link->flags_dead && to->needs_flags))
+        link->from->windowed != to->windowed || (link->flags_dead && to->needs_flags))
         return;
     if (link->to != to) {
         if (link->to)
@@ -235,6 +236,7 @@ static void space_flushed(struct vcpu *c, unsigned space, bool and_global)
     if (and_global || jit->fill_all)
         super_clear(jit);
     pinned_clear(jit);
+    windows_space_flushed(jit, space);
     if (space == ALL_SPACES)
         mixed_clear(jit);
 }
@@ -254,6 +256,7 @@ static void space_selected(struct vcpu *c, unsigned space)
     if (jit->fill_all)
         super_clear(jit);
     pinned_clear(jit);
+    windows_space_selected(jit);
 }
 
 /* Jumps into the page of 4 KiB, also those whose first instruction only goes on there. */
@@ -309,6 +312,7 @@ static void page_dropped(struct vcpu *c, uint64_t linear, unsigned log2)
         for (unsigned set = 0; set < 2; set++)
             table_drop_page(&jit->spaces[s][set], linear, log2);
     pinned_clear(jit);
+    windows_page_dropped(jit, linear, log2);
 }
 
 static void page_protected(struct vcpu *c, const uint8_t *page)
@@ -316,6 +320,7 @@ static void page_protected(struct vcpu *c, const uint8_t *page)
     struct jit *jit = c->jit;
     uint64_t host = (uint64_t)(uintptr_t)page;
     mixed_forget(jit, host);
+    windows_page_protected(jit, page);
     for (unsigned set = 0; set < SET_COUNT; set++)
         for (unsigned n = 0; n < jit->slots_taken[set][1]; n++)
             if (jit->slots[set][1][n].host == host)
@@ -409,6 +414,7 @@ void jit_flush(struct jit *jit)
                 jumps_clear(&jit->spaces[s][set]);
     pinned_clear(jit);
     mixed_clear(jit);
+    windows_code_flushed(jit);
 }
 
 static void blocks_flushed(struct vcpu *c)
@@ -472,6 +478,10 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
     jit->stub_bytes = jit->code_used;
     c->jit = jit;
     c->hooks = &jit_hooks;
+    if (windows_init(jit) < 0) {
+        jit_fini(c);
+        return err_set(err, WEIR_ENOMEM, "translator: out of memory");
+    }
     pinned_init(jit);
     mixed_init(jit);
     blocks_flush(c); /* comes back as jit_flush */
@@ -487,6 +497,7 @@ void jit_fini(struct vcpu *c)
     if (!jit)
         return;
     view_free(jit);
+    windows_fini(jit);
     c->jit = NULL;
     c->hooks = NULL;
     munmap(jit->code_rw, jit->code_bytes);

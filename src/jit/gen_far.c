@@ -67,7 +67,7 @@ static void gen_return_address(struct translation *t)
 static void gen_call_far(struct translation *t, const struct insn *i)
 {
     gen_target(t, i);
-    gen_stack_address(t, -4, 4, true);
+    gen_stack(t, -4, 4, true);
     gen_return_address(t);
     gen_move_sp(t, -4);
     gen_go(t);
@@ -77,7 +77,7 @@ static void gen_return_far(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
     flags_save_all(t);
-    gen_stack_address(t, 0, 4, false);
+    gen_stack(t, 0, 4, false);
     as_op(a, OPC(0, 0x8b), T2, rm_mem(T1, 0), 0);
     as_store(a, rm_near(&t->jit->tmp), T2);
     gen_move_sp(t, 4 + (i->opcode == 0xca ? (uint16_t)i->imm : 0));
@@ -90,7 +90,7 @@ static void gen_iret(struct translation *t)
     struct as *a = &t->as;
     struct jit *jit = t->jit;
     uint32_t *rest = &t->c->rflags_rest;
-    gen_stack_address(t, 0, 6, false);
+    gen_stack(t, 0, 6, false);
     as_op_imm(a, OPC(0, 0x83), 7, rm_near(&t->c->attention), 0, 1);
     gen_bail(t, CC_NE);
     as_op_imm(a, OPC(0, 0xf7) | OP_66, 0, rm_mem(T1, 4), FLAG_TF, 2);
@@ -126,7 +126,7 @@ static void gen_int(struct translation *t, const struct insn *i)
     gen_check_linear(t, 4, false);
     as_op(a, OPC(0, 0x8b), T2, rm_mem(T1, 0), 0);
     as_store(a, rm_near(&t->jit->tmp), T2);
-    gen_stack_address(t, -6, 6, true);
+    gen_stack(t, -6, 6, true);
     gen_flags_image(t);
     as_store_n(a, rm_mem(T1, 4), T2, 2);
     gen_return_address(t);

@@ -239,7 +239,8 @@ struct jit_block *successor_at(const struct translation *t, int64_t offset)
     if (offset == (int64_t)(t->block->gpa & 0xfff))
         return t->out;
     uint64_t gpa = (t->block->gpa & ~0xfffull) + (uint64_t)offset;
-    return blocks_native(t->c, gpa, t->out->mode);
+    const struct block *b = blocks_at_gpa(t->c, gpa, t->out->mode);
+    return b ? block_code(b, t->windowed) : NULL;
 }
 
 unsigned successors(struct translation *t, int64_t offsets[2])
@@ -362,9 +363,8 @@ static bool gen_push(struct translation *t, const struct insn *i)
     struct as *a = &t->as;
     unsigned kind = insn_row(i)->operands[0].kind, bytes = i->opsize;
     if (kind == KIND_I) {
-        gen_stack_address(t, -(int32_t)bytes, bytes, true);
-        as_op_imm(a, OPC(0, 0xc7) | size_prefix(bytes), 0, rm_mem(T1, 0), i->imm,
-                  bytes == 2 ? 2 : 4);
+        struct rm to = gen_stack(t, -(int32_t)bytes, bytes, true);
+        as_op_imm(a, OPC(0, 0xc7) | size_prefix(bytes), 0, to, i->imm, bytes == 2 ? 2 : 4);
         gen_move_sp(t, -(int32_t)bytes);
         return true;
     }
@@ -372,17 +372,17 @@ static bool gen_push(struct translation *t, const struct insn *i)
         struct rm rm = gen_memory(t, i, bytes, false, true);
         as_op(a, OPC(0, 0x8b) | size_prefix(bytes), T2, rm, 0);
         as_store(a, rm_near(&t->jit->tmp), T2);
-        gen_stack_address(t, -(int32_t)bytes, bytes, true);
+        struct rm to = gen_stack(t, -(int32_t)bytes, bytes, true);
         as_load(a, T2, rm_near(&t->jit->tmp));
-        as_store_n(a, rm_mem(T1, 0), T2, bytes);
+        as_store_n(a, to, T2, bytes);
         gen_move_sp(t, -(int32_t)bytes);
         return true;
     }
     unsigned guest = kind == KIND_Z ? i->reg : i->rm, reg = host_reg(guest);
-    gen_stack_address(t, -(int32_t)bytes, bytes, true);
+    struct rm to = gen_stack(t, -(int32_t)bytes, bytes, true);
     if (reg == SPILLED)
         as_load(a, reg = T2, guest_home(t, guest));
-    as_store_n(a, rm_mem(T1, 0), reg, bytes);
+    as_store_n(a, to, reg, bytes);
     gen_move_sp(t, -(int32_t)bytes);
     return true;
 }
@@ -392,9 +392,9 @@ static bool gen_push_sreg(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
     unsigned bytes = i->opsize, seg = insn_row(i)->operands[0].fixed;
-    gen_stack_address(t, -(int32_t)bytes, bytes, true);
+    struct rm to = gen_stack(t, -(int32_t)bytes, bytes, true);
     as_op(a, OPC(1, 0xb7), T2, rm_near(&t->c->seg[seg].selector), 0);
-    as_store_n(a, rm_mem(T1, 0), T2, bytes);
+    as_store_n(a, to, T2, bytes);
     gen_move_sp(t, -(int32_t)bytes);
     return true;
 }
@@ -418,10 +418,11 @@ static bool gen_pushf(struct translation *t, const struct insn *i)
     unsigned bytes = i->opsize;
     if (t->out->mode & MODE_VM)
         return false;
-    gen_stack_address(t, -(int32_t)bytes, bytes, true);
+    flags_save_all(t);
+    struct rm to = gen_stack(t, -(int32_t)bytes, bytes, true);
     gen_flags_image(t);
     as_op_imm(a, OPC(0, 0x81), 4, rm_reg(T2), ~(uint32_t)(FLAG_VM | FLAG_RF), 4);
-    as_store_n(a, rm_mem(T1, 0), T2, bytes);
+    as_store_n(a, to, T2, bytes);
     gen_move_sp(t, -(int32_t)bytes);
     return true;
 }
@@ -433,8 +434,7 @@ static bool gen_pop_memory(struct translation *t, const struct insn *i)
     unsigned bytes = i->opsize;
     if (i->base == RSP)
         return false;
-    gen_stack_address(t, 0, bytes, false);
-    as_op(a, OPC(0, 0x8b) | size_prefix(bytes), T2, rm_mem(T1, 0), 0);
+    as_op(a, OPC(0, 0x8b) | size_prefix(bytes), T2, gen_stack(t, 0, bytes, false), 0);
     as_store(a, rm_near(&t->jit->tmp), T2);
     gen_address(t, i, bytes, true);
     as_load(a, T2, rm_near(&t->jit->tmp));
@@ -452,8 +452,8 @@ static bool gen_pop(struct translation *t, const struct insn *i)
     unsigned guest = insn_row(i)->operands[0].kind == KIND_Z ? i->reg : i->rm;
     unsigned reg = host_reg(guest);
     bool late = reg == SPILLED || guest == RSP; /* POP rSP: the value is what stays */
-    gen_stack_address(t, 0, bytes, false);
-    as_op(a, OPC(0, 0x8b) | size_prefix(bytes), late ? T2 : reg, rm_mem(T1, 0), 0);
+    struct rm from = gen_stack(t, 0, bytes, false);
+    as_op(a, OPC(0, 0x8b) | size_prefix(bytes), late ? T2 : reg, from, 0);
     gen_move_sp(t, (int32_t)bytes);
     if (late)
         as_store_n(a, reg == SPILLED ? guest_home(t, guest) : rm_reg(H_SP), T2,
@@ -494,9 +494,9 @@ static bool gen_call_near(struct translation *t, const struct insn *i)
     if (!near_target(t, i, &target))
         return false;
     unsigned bytes = i->opsize;
-    gen_stack_address(t, -(int32_t)bytes, bytes, true);
+    struct rm to = gen_stack(t, -(int32_t)bytes, bytes, true);
     gen_rip(t, t->offset);
-    as_store_n(&t->as, rm_mem(T1, 0), T2, bytes);
+    as_store_n(&t->as, to, T2, bytes);
     gen_move_sp(t, -(int32_t)bytes);
     flags_save_all(t);
     gen_remember_return(t);
@@ -532,8 +532,8 @@ static bool gen_ret(struct translation *t, const struct insn *i)
     unsigned bytes = i->opsize;
     if (!plain_size(t, i))
         return false;
-    gen_stack_address(t, 0, bytes, false);
-    gen_load_target(t, i, rm_mem(T1, 0));
+    flags_save_all(t);
+    gen_load_target(t, i, gen_stack(t, 0, bytes, false));
     int32_t moves = (int32_t)(bytes + (i->opcode == 0xc2 ? (uint16_t)i->imm : 0));
     if (!t->pinned) {
         gen_return(t, moves);
@@ -582,9 +582,9 @@ static bool gen_call_indirect(struct translation *t, const struct insn *i)
         return false;
     gen_target_check(t, i);
     as_store(a, rm_near(&t->jit->tmp), T2);
-    gen_stack_address(t, -(int32_t)bytes, bytes, true);
+    struct rm to = gen_stack(t, -(int32_t)bytes, bytes, true);
     gen_rip(t, t->offset);
-    as_store_n(a, rm_mem(T1, 0), T2, bytes);
+    as_store_n(a, to, T2, bytes);
     gen_move_sp(t, -(int32_t)bytes);
     flags_save_all(t);
     gen_remember_return(t);
@@ -606,7 +606,7 @@ static bool in_run(const struct translation *t, unsigned n, unsigned op)
            (kind == KIND_Z ? i->reg : i->rm) != RSP && kind != KIND_I;
 }
 
-static void gen_run_move(struct translation *t, const struct insn *i, int32_t at)
+static void gen_run_move(struct translation *t, const struct insn *i, struct rm at)
 {
     struct as *a = &t->as;
     unsigned w = is_wide(t) ? OP_W : 0;
@@ -615,9 +615,47 @@ static void gen_run_move(struct translation *t, const struct insn *i, int32_t at
     bool spilled = reg == SPILLED, pop = i->op == OP_POP;
     if (spilled && !pop)
         as_load(a, T2, guest_home(t, guest));
-    as_op(a, OPC(0, pop ? 0x8b : 0x89) | w, spilled ? T2 : reg, rm_mem(T1, at), 0);
+    as_op(a, OPC(0, pop ? 0x8b : 0x89) | w, spilled ? T2 : reg, at, 0);
     if (spilled && pop)
         as_store(a, guest_home(t, guest), T2);
+}
+
+/* The same where the stack is in a window: each move by itself, as it may fault, and SP with it.
+ * Whatever C does ends the block, as T1 has the distance. */
+static void gen_run_in_window(struct translation *t, unsigned n, bool returns)
+{
+    struct as *a = &t->as;
+    unsigned first = t->at, colds = t->colds;
+    bool push = t->insns[first].op == OP_PUSH;
+    int32_t disp = push ? -8 : 0;
+    if (returns)
+        flags_save_all(t);
+    for (unsigned k = 0; k < n + returns && !t->failed; k++) {
+        t->at = first + k;
+        if (k) {
+            plan(t, PLAN_INSN, t->live[t->at]);
+            t->offset += t->insns[t->at].length;
+            gen_window_next(t, disp, 8, push);
+        } else {
+            gen_stack(t, disp, 8, push);
+        }
+        plan(t, PLAN_MAKE, 0);
+        if (k == n) {
+            as_load(a, T2, rm_sib(T1, H_SP, 0, 0));
+            break;
+        }
+        gen_run_move(t, &t->insns[t->at], rm_sib(T1, H_SP, 0, disp));
+        gen_move_sp(t, push ? -8 : 8);
+    }
+    for (unsigned k = colds; k < t->colds; k++)
+        t->cold[k].site->alone = true;
+}
+
+/* Whether all of them may use one. */
+static bool run_in_window(const struct translation *t, unsigned words)
+{
+    uint64_t all = (BIT64(words) - 1) << t->at;
+    return t->windowed && is_wide(t) && !(t->block->outside & all);
 }
 
 bool gen_stack_run(struct translation *t, bool *ended)
@@ -635,7 +673,18 @@ bool gen_stack_run(struct translation *t, bool *ended)
     if (words < 2 || stack_mode(t) != (is_wide(t) ? MODE_STACK64 : MODE_STACK32))
         return false;
     int32_t size = (int32_t)(words * bytes);
-    gen_stack_address(t, op == OP_PUSH ? -size : 0, (unsigned)size, op == OP_PUSH);
+    int32_t ret_moves =
+        (int32_t)(bytes + (returns && ret->opcode == 0xc2 ? (uint16_t)ret->imm : 0));
+    if (run_in_window(t, words)) {
+        gen_run_in_window(t, n, returns);
+        *ended = returns;
+        if (returns)
+            gen_return(t, ret_moves);
+        return true;
+    }
+    if (t->windowed)
+        return false;
+    gen_stack(t, op == OP_PUSH ? -size : 0, (unsigned)size, op == OP_PUSH);
     for (unsigned k = colds; k < t->colds; k++)
         t->cold[k].site->alone = true; /* C does the first, and comes back to the second */
     unsigned first = t->at;
@@ -646,7 +695,7 @@ bool gen_stack_run(struct translation *t, bool *ended)
         plan(t, PLAN_MAKE, 0);
         if (k < n)
             gen_run_move(t, &t->insns[t->at],
-                         (int32_t)((op == OP_PUSH ? n - 1 - k : k) * bytes));
+                         rm_mem(T1, (int32_t)((op == OP_PUSH ? n - 1 - k : k) * bytes)));
     }
     if (returns)
         as_op(a, OPC(0, 0x8b) | (bytes == 8 ? OP_W : 0), T2, rm_mem(T1, (int32_t)(n * bytes)),
@@ -656,7 +705,7 @@ bool gen_stack_run(struct translation *t, bool *ended)
     *ended = returns;
     if (returns) { /* should it fault, the POPs are done */
         gen_move_sp(t, (int32_t)(n * bytes));
-        gen_return(t, (int32_t)(bytes + (ret->opcode == 0xc2 ? (uint16_t)ret->imm : 0)));
+        gen_return(t, ret_moves);
     } else {
         gen_move_sp(t, op == OP_PUSH ? -size : size);
     }

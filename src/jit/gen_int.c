@@ -99,7 +99,14 @@ static bool gen_memory_form(struct translation *t, const struct insn *i, struct 
     const struct op_info *o = &op_table[i->op];
     bool load = !write && p->reg && !high && byte_host(i->reg, p->op & OP_BYTE_REG) != SPILLED;
     bool sum = load && !(o->flags_read | o->flags_written | o->flags_undefined);
+    if (high) /* is moved before the access, which a window does not allow */
+        t->block->outside |= BIT64(t->at);
+    bool window = !locked && gen_by_window(t);
     struct rm rm = rm_mem(T1, 0);
+    if (window) {
+        flags_before(t);
+        sum = !p->reg || byte_host(i->reg, p->op & OP_BYTE_REG) != SPILLED;
+    }
     if (locked)
         gen_address(t, i, p->rm_bytes, write);
     else
@@ -109,7 +116,8 @@ static bool gen_memory_form(struct translation *t, const struct insn *i, struct 
         as_op_imm(&t->as, OPC(0, 0xf6), 0, rm_reg(T1), p->rm_bytes - 1, 1);
         gen_bail(t, CC_NE);
     }
-    flags_before(t);
+    if (!window)
+        flags_before(t);
     if (i->prefixes & PFX_LOCK)
         p->op |= OP_LOCK;
     if (high) { /* brings AH, CH, DH or BH to where a REX prefix can name it, and back */

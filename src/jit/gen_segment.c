@@ -78,7 +78,7 @@ static bool gen_pop(struct translation *t, const struct insn *i)
     if (!plain(t, seg))
         return false;
     check_limit(t, seg);
-    gen_stack_address(t, 0, i->opsize, false);
+    gen_stack(t, 0, i->opsize, false);
     as_op(a, OPC(1, 0xb7), T2, rm_mem(T1, 0), 0);
     gen_move_sp(t, i->opsize);
     load(t, seg);

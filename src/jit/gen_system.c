@@ -221,7 +221,7 @@ static bool gen_iret(struct translation *t, const struct insn *i)
     gen_conditions(t, SET_USER, mode_at(t, 3));
     bail_unless_zero(t, &c->attention, 4);
     gen_null_check(t);
-    gen_stack_address(t, 0, FRAME, false);
+    gen_stack(t, 0, FRAME, false);
     as_store(a, rm_near(&t->jit->tmp), T1);
     bail_if_any(t, rm_mem(T1, AT_FLAGS), FLAG_TF | FLAG_AC | FLAG_NT | FLAG_VIF | FLAG_VIP);
     as_load(a, T2, rm_mem(T1, AT_RIP));

@@ -4,7 +4,7 @@
  * the code of the next block: system calls and returns from them, IRET, INVLPG, MOV to CR3, the
  * handler of a page fault. Whatever is not plain goes the long way round, by the loop in run.c.
  */
-#include "jit/internal.h"
+#include "jit/windows.h"
 
 /* What the loop would look at between two blocks. */
 static bool undisturbed(const struct vcpu *c)
@@ -23,7 +23,8 @@ static const struct jit_block *known_code(struct jit *jit)
     bool refused;
     if (!b || !b->native)
         return NULL;
-    return mode_pinned(b->mode) ? pinned_find(jit, b, &refused) : b->native;
+    return mode_pinned(b->mode) ? pinned_find(jit, b, &refused)
+                                : block_code(b, windows_wanted(jit));
 }
 
 uint64_t jit_go_on(struct jit *jit)

@@ -7,6 +7,7 @@
  *   translate.c    one block: liveness of flags, instructions in order, ends
  *   go_on.c        from C to another block
  *   groups.c       operands that are checked together
+ *   windows.c      address spaces that the host maps; faults.c: accesses that meet nothing there
  *   mixed.c        pages that hold both code and data
  *   pinned.c       what 16-bit code and non-flat segments need beside that
  *   gen_int.c      integer instructions; gen_flow.c: branches, calls, the stack
@@ -29,6 +30,7 @@
 #include "cpu/decode/optab.h"
 #include "cpu/interp/blocks.h"
 #include "cpu/interp/ops.h"
+#include "jit/code.h"
 #include "jit/jit.h"
 #include "jit/plan.h"
 #include "jit/stats.h"
@@ -46,75 +48,11 @@ enum fpu_level { FPU_NONE, FPU_SSE, FPU_AVX, FPU_AVX512, FPU_LEVELS };
 #define GROUPS_MAX 8u
 #define NO_GROUP   0xffu
 
-struct jit_block;
-
-/* A place in translated code from where C may be called for one instruction. */
-struct jit_site {
-    struct page_slot *slot; /* of its own */
-    bool paged;             /* it goes by the TLB; neither: always C */
-    uint64_t back;          /* where the fast path goes on with T1 = host address */
-    uint64_t resume;        /* behind the instruction */
-    struct jit_block *block;
-    uint16_t index;    /* of the instruction in the block */
-    uint16_t next;     /* offset in the page of the one behind it */
-    uint8_t last_byte; /* of the access: size - 1 */
-    bool write;
-    bool range;      /* of a REP string instruction: the size is that of one element */
-    bool alone;      /* the instructions behind it are done with it: C leaves when it is */
-    bool leads;      /* of a group; C leaves, too */
-    bool only_reads; /* a leader of some that write */
-    uint8_t failures;
-    bool whole;        /* there is no fast path */
-    uint64_t since;    /* time stamp counter when `patience` was last full */
-    uint16_t patience; /* misses of `slot` before the operand goes by the TLB */
-    struct insn *insn; /* bound, and an end; NULL until C is called */
-};
-
-/* A way out of a block to a fixed place. */
-struct jit_link {
-    struct jit_block *from, *to; /* to: NULL if not linked */
-    struct jit_link *next;       /* of those that lead to `to` */
-    struct jit_link *sibling;    /* of those that lead out of `from` */
-    bool flags_dead;             /* `from` relies on `to` not to need the flags */
-    int64_t offset;              /* target - code_base */
-    uint8_t *patch;              /* rel32 */
-    uint64_t cold;               /* where it leads if not linked */
-    uint64_t back;               /* of a check at a block's start: where it goes on */
-    uint8_t *entry, *page; /* to another page: disp32 of its TLB entry, imm32 of its number */
-    uint32_t patience;     /* how often it may lead astray before C links it again */
-    bool saved;            /* flags are in flags_ax there */
-    bool shadow;           /* interrupts are held off for the instruction there */
-};
-
-/*
- * A block of 16-bit code or non-flat segments is pinned: translated for one value of code_base
- * and of the limit of CS, so that IP is known; `other` are the translations for other values.
- */
-struct jit_block {
-    struct jit *jit;
-    struct block *block;
-    uint64_t entry_live;  /* flags in EFLAGS */
-    uint64_t entry_saved; /* flags in flags_ax */
-    uint64_t listed_at;
-    struct jit_link *incoming, *outgoing;
-    struct jit_block *other; /* of the same block */
-    uint32_t mode;
-    uint32_t code_base, cs_limit; /* pinned */
-    uint16_t count;
-    uint8_t level; /* enum fpu_level */
-    bool x87;
-    uint64_t made_at;  /* time stamp counter */
-    bool needs_flags;  /* at its start */
-    bool hoped;        /* that what it leads to needs no flags, but that was not known */
-    bool listed;       /* in jump slots, for RIP `listed_at` */
-    bool listed_often; /* for others, too */
-    bool dead;
-};
-
 struct jit {
     /* ---- used by translated code */
     uint64_t code_base;
-    uint64_t flags_ax; /* AH of LAHF, AL of SETO */
+    uint64_t window_base; /* GS */
+    uint64_t flags_ax;    /* AH of LAHF, AL of SETO */
     uint64_t tmp, tmp2, save[4], light[5], string_bytes, string_count;
     uint32_t host_mxcsr;
     uint8_t live,
@@ -132,6 +70,7 @@ struct jit {
     struct set_tables super;
     struct set_tables spaces[SPACES][2]; /* SET_USER, SET_SUPER_AC */
     struct pinned pinned;
+    struct distance_slot distances[DISTANCES];
     uint64_t group[GROUPS_MAX]; /* host addresses of what leaders checked */
     struct mixed_page *mixed;   /* = mixed_pages: by host page number */
     struct mixed_page mixed_pages[MIXED_PAGES];
@@ -164,7 +103,8 @@ struct jit {
     bool exact;   /* flags that nothing needs are kept, too; always if limited */
     bool has_bmi2, has_avx, has_avx512, has_avx512bw;
     struct jit_stats stats;
-    struct jit_view *view; /* NULL: nobody looks */
+    struct jit_view *view;   /* NULL: nobody looks */
+    struct windows *windows; /* NULL: there are none */
     /* Stubs: addresses. */
     uint64_t enter, leave, return_none, site_call, slot_miss[SET_COUNT][2], write_miss,
         read_miss, filled, go_on, rdtsc, exit_live, exit_saved, exit_indirect;
@@ -191,10 +131,16 @@ struct cold {
         COLD_FAR,    /* of a link to another page */
         COLD_SECOND, /* of an indirect jump, as are the next */
         COLD_LEAVE,
-        COLD_RETURN
+        COLD_RETURN,
+        COLD_STRAY,      /* the operand is in another piece of the window */
+        COLD_WINDOW,     /* of an access to a window, which comes by a signal */
+        COLD_WINDOW_LIVE /* the same, with flags in EFLAGS */
     } kind;
     int32_t sp_move; /* added to SP once its target is known to be one */
     uint64_t stub;   /* of a site that does not go to C at once */
+    struct distance_slot *slot;
+    uint64_t back;
+    uint8_t reg; /* has the number, and is to have the distance */
 };
 
 /* Operands that are checked together: groups.c. */
@@ -219,7 +165,7 @@ struct translation {
     struct group groups[GROUPS_MAX];
     unsigned group_count;
     uint8_t group_of[BLOCK_INSNS]; /* its number, or NO_GROUP */
-    bool flat, pinned;
+    bool flat, pinned, windowed;
     bool relies; /* on its successors, which need no flags */
     bool shadow; /* of STI, its last instruction */
     enum flags_at flags;
@@ -253,6 +199,8 @@ void cold_add_far(struct translation *t, uint8_t *from, struct jit_link *link);
 void gen_move_sp(struct translation *t, int32_t by);
 /* Before code that destroys EFLAGS: saves what instruction `at` and those behind it need. */
 void flags_preserve(struct translation *t);
+/* Whether EFLAGS may be destroyed before the current instruction without saving anything. */
+bool flags_spare(struct translation *t);
 /* Before code that reads EFLAGS. */
 void flags_require(struct translation *t);
 /* Around the current instruction, done as it is: what it reads, and what it leaves as it was and
@@ -319,8 +267,21 @@ void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bo
  * is there a cycle earlier; both must stay until the access. */
 struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes, bool write,
                      bool sum);
-/* The same for SP + disp. */
-void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write);
+/* The same for SP + disp, named by what is returned, which leaves T2 alone if by a window. */
+struct rm gen_stack(struct translation *t, int32_t disp, unsigned bytes, bool write);
+/* Whether gen_memory and gen_stack take a window: flags are as they were then at the access, and
+ * must be so before it, in which nothing of the guest may have changed. */
+bool gen_by_window(const struct translation *t);
+/* Its slow path of kind COLD_STRAY. */
+void gen_stray(struct translation *t, const struct cold *k);
+/* Another access to the stack in 64-bit code, by what gen_stack left in T1. */
+struct jit_site *gen_window_next(struct translation *t, int32_t disp, unsigned bytes,
+                                 bool write);
+/* What gen_memory and gen_stack do not need, of T1 and T2. */
+static inline unsigned spare(struct rm rm)
+{
+    return rm.base == T1 || rm.index == T1 ? T2 : T1;
+}
 /* The same for an offset that is in T1 already. */
 void gen_check(struct translation *t, unsigned seg, unsigned bytes, bool write);
 /* The same for a linear address that is in T1 already. */

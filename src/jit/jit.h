@@ -22,6 +22,8 @@
 /* code_bytes: size of the code cache. Failure leaves the vCPU to the interpreter. */
 int jit_init(struct vcpu *c, size_t code_bytes, struct err *err);
 void jit_fini(struct vcpu *c);
+/* For tests: every program has a window (windows.h) at once. False: there are none here. */
+bool jit_windows_always(struct vcpu *c);
 /* As interp_run. */
 enum weir_stop jit_run(struct vcpu *c);
 /* Any thread, every JIT_SAMPLE_NS while the vCPU runs: it finds out where its time goes. */

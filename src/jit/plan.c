@@ -111,6 +111,9 @@ static void put_action(const struct translation *t, const struct action *k, uint
     case PLAN_PAGE:
         put_access(out, "check_page", k->value);
         break;
+    case PLAN_WINDOW:
+        put_access(out, "window", k->value);
+        break;
     case PLAN_GROUP:
         put_access(out, "group", k->value + (1 << 16));
         break;

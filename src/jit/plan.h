@@ -20,6 +20,7 @@ enum plan_kind {
     PLAN_SLOT,    /* memory operand by a page slot of its own; value: PLAN_ACCESS */
     PLAN_PAGE,    /* memory operand by page number; value: PLAN_ACCESS */
     PLAN_GROUP,   /* memory operand that a leader checked; value: PLAN_ACCESS */
+    PLAN_WINDOW,  /* memory operand by a window; value: PLAN_ACCESS */
     PLAN_BAIL,    /* the interpreter does it if a condition holds; value: the condition */
     PLAN_COPY,    /* the instruction itself, operands renamed */
     PLAN_MAKE,    /* other instructions that do the same */

@@ -7,6 +7,7 @@
  * `poll`, or because an instruction that C did ended the run.
  */
 #include "jit/view.h"
+#include "jit/windows.h"
 
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
@@ -19,6 +20,7 @@
 #define SEVERAL_PATIENCE 16u
 #define SEVERAL_CROSS    4u
 #define SEVERAL_TICKS    100000u /* between failures that are not often */
+#define WINDOW_FAILURES  4u      /* of a window, before an operand goes by the TLB */
 #define HOT_SEEN         4u /* times that a block is found running before its operands get slots */
 #define HOT_RECENT       8u /* each at most so many looks after the one before: 10 % of the time */
 #define HOT_SPREAD       12u /* blocks around it that do, too */
@@ -62,6 +64,16 @@ static bool x87_allowed(const struct vcpu *c)
 }
 
 /* ---- one instruction in C ---- */
+
+/* An access that a window cannot serve goes by the TLB from now on, if that is not for once. */
+static void change_to_tlb(struct jit_site *site)
+{
+    struct jit_block *b = site->block;
+    if (++site->failures < WINDOW_FAILURES || b->dead)
+        return;
+    b->block->outside |= BIT64(site->index);
+    jit_drop(b->jit, b);
+}
 
 /* The instruction of a site, bound; kept for the next time if there is room. */
 static struct insn *site_insn(struct jit_site *site, struct insn pair[2])
@@ -148,6 +160,41 @@ static uint64_t fill_tlb(struct jit_site *site, bool *faults)
     return 0;
 }
 
+/* The operand is now here, now far away: it asks the table of distances from now on. Where to go
+ * on: at its start once more, as what others take over from it is not there yet; 0: the block is
+ * left. */
+static uint64_t change_to_table(struct jit_site *site)
+{
+    struct jit_block *b = site->block;
+    uint64_t now = __builtin_ia32_rdtsc(), took = now - site->since;
+    site->patience = PATIENCE;
+    site->since = now;
+    b->jit->want = b->level;
+    b->jit->x87_want = b->x87;
+    if (!b->dead && took > PATIENCE * MISS_TICKS && !b->jit->limited)
+        return site->back;
+    b->block->strays |= BIT64(site->index);
+    if (!b->dead)
+        jit_drop(b->jit, b);
+    return 0;
+}
+
+/* An access did not succeed in its window. Where to go on, if it will. */
+static uint64_t refill(struct jit_site *site, bool *faults)
+{
+    struct jit_block *b = site->block;
+    struct jit *jit = b->jit;
+    uint64_t linear = window_linear(jit, site);
+    bool filled = !may_not_touch(site, linear) && window_fill(jit, site, linear, faults);
+    jit->want = b->level;
+    jit->x87_want = b->x87;
+    if (filled && !site->follows && !b->dead)
+        return site->back;
+    if (!filled && !*faults)
+        change_to_tlb(site);
+    return 0;
+}
+
 /* The instruction ended with something else than going on behind it. */
 static uint64_t settle(struct jit *jit, const struct insn *insn, enum weir_stop stop)
 {
@@ -203,7 +250,11 @@ uint64_t jit_serve_site(struct jit_site *site)
     struct jit *jit = site->block->jit;
     struct jit_stats *s = &jit->stats;
     bool memory = site->slot || site->paged, faults = false;
-    if (site->slot && site->patience == 0) {
+    if (site->window) {
+        uint64_t back = site->patience ? refill(site, &faults) : change_to_table(site);
+        if (back)
+            return back;
+    } else if (site->slot && site->patience == 0) {
         change_to_pages(site);
     } else if (memory) {
         uint64_t filled = fill_tlb(site, &faults);
@@ -218,6 +269,7 @@ uint64_t jit_serve_site(struct jit_site *site)
         return settle(jit, insn, STOP_FAULT);
     }
     bool writes = memory && site->write;
+    memory |= site->window;
     if (site->whole) {
         s->calls_operation++;
         s->operations[insn->op]++;
@@ -288,9 +340,8 @@ static void select_limit(struct jit *jit)
 static struct jit_block *native_block(struct jit *jit, struct block *b)
 {
     bool refused = false;
-    struct jit_block *found = b->native;
-    if (mode_pinned(b->mode))
-        found = pinned_find(jit, b, &refused);
+    struct jit_block *found = mode_pinned(b->mode) ? pinned_find(jit, b, &refused)
+                                                   : block_code(b, windows_wanted(jit));
     if (found || refused)
         return found;
     if ((b->heat < rewritten_heat(jit, b) && !view_wants_all(jit)) || b->heat == HEAT_NEVER ||
@@ -356,7 +407,10 @@ static void sample(struct jit *jit)
     uint64_t linear = (c->segc[SEG_CS].base + c->rip) & c->linear_mask;
     struct jit_link *link = jit->exit_link;
     struct block *known = link ? link->from->block : blocks_known(c, linear);
-    struct jit_block *jb = link ? link->from : known ? known->native : NULL;
+    struct jit_block *jb = link    ? link->from
+                           : known ? block_code(known, windows_wanted(jit))
+                                   : NULL;
+    windows_sample(jit);
     if (!jb)
         return;
     if (++jit->samples - known->seen_at > HOT_RECENT)
@@ -510,7 +564,10 @@ static enum weir_stop run(struct jit *jit)
 enum weir_stop jit_run(struct vcpu *c)
 {
     uint64_t began = stats_ticks();
+    struct faults_scope scope;
+    windows_enter(c->jit, &scope);
     enum weir_stop stop = run(c->jit);
+    windows_leave(c->jit, &scope);
     c->jit->stats.run_ticks += stats_ticks() - began;
     return stop;
 }

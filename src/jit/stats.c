@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stats.c - the translator's counters for embedders. */
-#include "jit/internal.h"
+#include "jit/windows.h"
 
 /* The operations that went to C most often, in order. */
 static void find_top(const struct jit_stats *s, struct weir_jit_stats *out)
@@ -66,6 +66,11 @@ bool jit_stats_read(const struct vcpu *c, struct weir_jit_stats *out)
         .calls_condition = s->calls_condition,
         .calls_operation = s->calls_operation,
         .tlb_fills = c->tlb_fills,
+        .windows_opened = s->windows_opened,
+        .windows_closed = s->windows_closed,
+        .window_faults = s->window_faults,
+        .window_fills = s->window_fills,
+        .window_pages = jit->windows ? jit->windows->page_count : 0,
     };
     find_time(s, out);
     find_top(s, out);

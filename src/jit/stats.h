@@ -25,6 +25,7 @@ struct jit_stats {
     /* Instructions done in C: their memory was not to be had, a condition held, no fast form. */
     uint64_t fills, calls_memory, calls_condition, calls_operation;
     uint64_t operations[OP_COUNT]; /* calls_operation, each */
+    uint64_t windows_opened, windows_closed, window_faults, window_fills;
     uint64_t calls;
     /* TSC ticks. */
     uint64_t run_ticks, entry_ticks, entries_timed, call_ticks, calls_timed;

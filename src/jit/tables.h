@@ -22,6 +22,14 @@ struct page_slot {
 #define FIXED_PAGES 256u /* that many pages can have a slot of their own, by their number */
 /* Of each set, by page number: whether a slot may have been filled with such a page. */
 #define SLOT_MARKS 1024u
+/* Where the pieces of a window are (windows.h): that for addresses whose bits 39 to 46 are
+ * `number`. Shared by operands with the same base in code that is near; what is there is true. */
+struct distance_slot {
+    uint64_t distance;
+    uint8_t number;
+};
+#define DISTANCES 128u
+
 enum slot_set { SET_USER, SET_SUPER_AC, SET_SUPER, SET_COUNT };
 
 /* By RIP, in pairs; filled for the current address space only. */

@@ -13,6 +13,7 @@
 #include "cpu/events.h"
 #include "cpu/x86.h"
 #include "jit/view.h"
+#include "jit/windows.h"
 
 /* Room for the longest instruction sequence, beyond which translation gives up. */
 #define CODE_PER_INSN 1024u
@@ -128,13 +129,27 @@ static uint8_t killed(const struct insn *i)
     return pack(o->flags_written | (rotate ? 0 : o->flags_undefined));
 }
 
-void flags_before(struct translation *t)
+static bool takes_flags_over(const struct translation *t)
 {
     const struct insn *i = &t->insns[t->at];
     const struct op_info *o = &op_table[i->op];
     bool leaves_some = t->live[t->at + 1] & ~killed(i);
-    if (o->flags_read || ((o->flags_written | o->flags_undefined) && leaves_some))
+    return o->flags_read || ((o->flags_written | o->flags_undefined) && leaves_some);
+}
+
+void flags_before(struct translation *t)
+{
+    if (takes_flags_over(t))
         flags_require(t);
+}
+
+bool flags_spare(struct translation *t)
+{
+    bool needed = t->flags == FLAGS_LIVE && t->live[t->at];
+    if (takes_flags_over(t) || needed)
+        return false;
+    flags_preserve(t);
+    return true;
 }
 void flags_after(struct translation *t)
 {
@@ -296,9 +311,22 @@ static void gen_cold(struct translation *t, const struct cold *k)
 {
     struct as *a = &t->as;
     const struct jit *jit = t->jit;
-    as_patch(a, k->from, as_here(a));
+    if (k->from)
+        as_patch(a, k->from, as_here(a));
     if (k->link && k->from == k->link->patch)
         k->link->cold = as_here(a);
+    if (k->kind == COLD_STRAY) {
+        gen_stray(t, k);
+        return;
+    }
+    if (k->kind == COLD_WINDOW || k->kind == COLD_WINDOW_LIVE) {
+        k->site->fault.lead = as_here(a);
+        if (k->kind == COLD_WINDOW_LIVE)
+            as_save_flags(a, &jit->flags_ax, T1);
+        as_lea(a, T2, rm_near(k->site));
+        as_jmp_to(a, jit->site_call);
+        return;
+    }
     if (k->kind == COLD_FAR) {
         as_lea(a, T2, rm_near(k->link));
         as_jmp_to(a, jit->far_miss[t->set][t->insns[0].code_bits == 64]);
@@ -460,6 +488,7 @@ static bool start(struct translation *t, struct jit *jit, struct block *b)
     t->set = slots_of(b->mode);
     t->flat = b->mode & MODE_FLAT;
     t->pinned = mode_pinned(b->mode);
+    t->windowed = windows_wanted(jit);
     t->out = arena_take(jit, sizeof(*t->out));
     size_t room = (BLOCK_INSNS + 4) * CODE_PER_INSN;
     if (!t->out || jit->cold_start - jit->code_used < room ||
@@ -480,6 +509,7 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
     out->jit = jit;
     out->block = b;
     out->mode = b->mode;
+    out->windowed = t.windowed;
     out->made_at = __builtin_ia32_rdtsc();
     out->count = (uint16_t)t.count;
     out->code_base = (uint32_t)(jit->c->rip - (b->gpa & 0xfff));

@@ -547,6 +547,12 @@ static int jit_start(struct vcpu *c, struct err *err)
     return jit_init(c, JIT_CODE_BYTES_MIN, err);
 }
 
+static int windows_start(struct vcpu *c, struct err *err)
+{
+    int rc = jit_start(c, err);
+    return rc < 0 || jit_windows_always(c) ? rc : err_set(err, WEIR_EUNSUPPORTED, "no windows");
+}
+
 /* The blocks of most programs are translated at once. Finding them leaves traces in page tables
  * and TLBs, which world_load removes. */
 static void jit_loaded(struct world *w, const struct program *p)
@@ -567,6 +573,7 @@ static const struct engine engines[] = {
     {"interp", NULL, NULL, interp_run, NULL},
     {"step", NULL, NULL, step_run, NULL},
     {"jit", jit_start, jit_fini, jit_run, jit_loaded},
+    {"windows", windows_start, jit_fini, jit_run, jit_loaded},
 };
 
 const struct engine *engine_find(const char *name)

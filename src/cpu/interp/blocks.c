@@ -662,11 +662,11 @@ struct block *blocks_lookup(struct vcpu *c, uint64_t linear)
     return LIKELY(b != NULL) ? b : blocks_at(c, linear);
 }
 
-void *blocks_native(struct vcpu *c, uint64_t gpa, uint32_t mode)
+const struct block *blocks_at_gpa(struct vcpu *c, uint64_t gpa, uint32_t mode)
 {
     for (struct block *b = *hash_slot(c->blocks, gpa, mode); b; b = b->hash_next)
         if (b->gpa == gpa && b->mode == mode && b->gpa2 == NO_PAGE)
-            return b->native;
+            return b;
     return NULL;
 }
 

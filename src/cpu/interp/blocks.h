@@ -34,6 +34,8 @@ struct block {
     bool hot;        /* so it is */
     uint32_t seen_at;
     uint64_t paged;     /* then: instructions whose operands touch ever other pages */
+    uint64_t outside;   /* jit: instructions whose operands are nothing for windows */
+    uint64_t strays;    /* jit: instructions whose operands are now here, now 512 GiB away */
     uint64_t ungrouped; /* jit: instructions whose operands are to be checked alone */
     void *native;       /* its translation (jit), NULL */
     _Alignas(64) struct insn insns[]; /* count of them, and an end mark */
@@ -81,8 +83,8 @@ struct block *blocks_lookup(struct vcpu *c, uint64_t linear);
 /* The block there if it is at hand, else NULL. */
 struct block *blocks_known(struct vcpu *c, uint64_t linear);
 
-/* The translation of the block at this physical address in this mode, or NULL. */
-void *blocks_native(struct vcpu *c, uint64_t gpa, uint32_t mode);
+/* The block at this physical address in this mode, if it is there and lies in one page. */
+const struct block *blocks_at_gpa(struct vcpu *c, uint64_t gpa, uint32_t mode);
 
 /* Of a page of RAM that code was taken from: where it is on the host, and bit maps of its lines of
  * 64 bytes and (if that is not NULL by now) bytes that hold code, valid until everything is

@@ -20,6 +20,12 @@ static void put_modrm(struct as *a, unsigned reg, struct rm rm, unsigned imm_byt
         as_bytes(a, (uint64_t)((int64_t)(uintptr_t)rm.address - next), 4);
         return;
     }
+    if (rm.base == NO_BASE) {
+        as8(a, r | 4);
+        as8(a, (unsigned)rm.scale << 6 | (rm.index & 7u) << 3 | 5);
+        as_bytes(a, (uint64_t)(int64_t)rm.disp, 4);
+        return;
+    }
     unsigned mod = rm.disp == 0 && (rm.base & 7) != 5 ? 0 : rm.disp == (int8_t)rm.disp ? 1 : 2;
     if (rm.index != H_RSP || (rm.base & 7) == 4) {
         as8(a, mod << 6 | r | 4);
@@ -40,6 +46,10 @@ void as_op(struct as *a, unsigned op, unsigned reg, struct rm rm, unsigned imm_b
         reg = byte_number(reg);
     if (rm_byte)
         rm.base = (uint8_t)byte_number(rm.base);
+    if (rm.gs32) {
+        as8(a, 0x65);
+        as8(a, 0x67);
+    }
     if (op & OP_LOCK)
         as8(a, 0xf0);
     if (op & OP_66)
@@ -49,7 +59,7 @@ void as_op(struct as *a, unsigned op, unsigned reg, struct rm rm, unsigned imm_b
     if (op & OP_F3)
         as8(a, 0xf3);
     unsigned rex = (op & OP_W ? 8u : 0) | (reg >> 3 & 1) << 2;
-    if (rm.kind != RM_NEAR)
+    if (rm.kind != RM_NEAR && rm.base != NO_BASE)
         rex |= rm.base >> 3 & 1;
     if (rm.kind == RM_MEM)
         rex |= (rm.index >> 3 & 1u) << 1;
@@ -80,6 +90,13 @@ void as_rorx(struct as *a, unsigned dst, unsigned src, unsigned count)
     as8(a, 0xf0);
     as8(a, 0xc0 | (dst & 7) << 3 | (src & 7));
     as8(a, count);
+}
+
+void as_load_gs(struct as *a, unsigned dst, unsigned index)
+{
+    as8(a, 0x65);
+    as_load(a, dst,
+            (struct rm){.kind = RM_MEM, .base = NO_BASE, .index = (uint8_t)index, .scale = 3});
 }
 
 void as_mov_imm(struct as *a, unsigned reg, uint64_t v)

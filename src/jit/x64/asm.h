@@ -50,7 +50,9 @@ struct rm {
     uint8_t base, index, scale; /* index H_RSP: none */
     int32_t disp;
     const void *address; /* RM_NEAR */
+    bool gs32;           /* GS plus what 32-bit registers make */
 };
+#define NO_BASE 0xffu
 
 static inline struct rm rm_reg(unsigned r)
 {
@@ -62,7 +64,11 @@ static inline struct rm rm_mem(unsigned base, int32_t disp)
 }
 static inline struct rm rm_sib(unsigned base, unsigned index, unsigned scale, int32_t disp)
 {
-    return (struct rm){RM_MEM, (uint8_t)base, (uint8_t)index, (uint8_t)scale, disp, NULL};
+    return (struct rm){.kind = RM_MEM,
+                       .base = (uint8_t)base,
+                       .index = (uint8_t)index,
+                       .scale = (uint8_t)scale,
+                       .disp = disp};
 }
 static inline struct rm rm_near(const void *address)
 {
@@ -123,6 +129,9 @@ static inline void as_lea32(struct as *a, unsigned reg, struct rm rm)
 void as_mov_imm(struct as *a, unsigned reg, uint64_t v);
 /* dst = src rotated to the right, 64 bits; flags stay. BMI2. */
 void as_rorx(struct as *a, unsigned dst, unsigned src, unsigned count);
+
+/* dst = 64 bits at GS + index * 8. */
+void as_load_gs(struct as *a, unsigned dst, unsigned index);
 
 /* Jumps: rel32 to an address, or to be patched. as_jcc returns the place of the rel32. */
 enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_G = 15 };

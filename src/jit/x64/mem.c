@@ -12,8 +12,12 @@
  * that stay in one page always have, and share it by page. A slot that misses asks the TLB.
  * Slots hold only what the TLB may hold, for one privilege (enum slot_set), and are cleared with
  * it (cache.c).
+ *
+ * Where the address space has a window (windows.h), an operand is at a distance that is the same
+ * for 512 GiB, or in 32-bit code at GS. Nothing is checked, and the flags stay; the access itself
+ * faults, so nothing of the guest may be changed before it.
  */
-#include "jit/internal.h"
+#include "jit/windows.h"
 
 static bool is_wide(const struct insn *i)
 {
@@ -189,6 +193,226 @@ void gen_bail_to(struct translation *t, unsigned cc, uint64_t stub)
         t->cold[t->colds - 1].stub = stub;
 }
 
+/* ---- by a window ---- */
+
+bool gen_by_window(const struct translation *t)
+{
+    return t->windowed && !(t->block->outside >> t->at & 1);
+}
+
+static struct jit_site *window_site(struct translation *t, unsigned bytes, bool write)
+{
+    struct jit_site *site = site_new(t);
+    if (!site)
+        return NULL;
+    plan(t, PLAN_WINDOW, PLAN_ACCESS(0, bytes, write));
+    site->window = true;
+    site->back = as_here(&t->as);
+    site->last_byte = (uint8_t)(bytes - 1);
+    site->write = write;
+    site->fault.begin = site->back;
+    fault_site_add(&t->jit->windows->faults, &site->fault);
+    cold_add(t, NULL, site, NULL);
+    if (!t->failed)
+        t->cold[t->colds - 1].kind = t->flags == FLAGS_LIVE ? COLD_WINDOW_LIVE : COLD_WINDOW;
+    return site;
+}
+
+static struct jit_site *operand_site(struct translation *t, const struct insn *i,
+                                     unsigned bytes, bool write)
+{
+    struct jit_site *site = window_site(t, bytes, write);
+    if (!site)
+        return NULL;
+    site->operand.base = i->base;
+    site->operand.index = i->index;
+    site->operand.scale = i->scale;
+    site->operand.seg = i->seg;
+    site->operand.addrsize = i->addrsize;
+    site->operand.disp = i->disp;
+    return site;
+}
+
+static void gen_number(struct translation *t, unsigned reg, unsigned address)
+{
+    as_rorx(&t->as, reg, address, PIECE_LOG2);
+}
+
+/* Operands with the same base in code that is near share one; the stack has its own. */
+static struct distance_slot *distance_slot(const struct translation *t, const struct insn *i)
+{
+    uint64_t code = t->block->gpa >> 8;
+    unsigned n = i->base == RSP ? 0 : 1 + (unsigned)(code * 17 + i->base) % (DISTANCES - 1);
+    return &t->jit->distances[n];
+}
+
+/* reg = distance between the guest's memory around the address and where it is on the host: as it
+ * was the last time, if that is still so. The table would take longer, but changes no flags. */
+static void gen_distance(struct translation *t, const struct insn *i, struct jit_site *site,
+                         bool flags_free, unsigned reg, unsigned address)
+{
+    struct as *a = &t->as;
+    gen_number(t, reg, address);
+    if (!flags_free || t->block->strays >> t->at & 1) {
+        as_op(a, OPC(1, 0xb6) | OP_BYTE_RM, reg, rm_reg(reg), 0);
+        as_load_gs(a, reg, reg);
+        return;
+    }
+    struct distance_slot *slot = distance_slot(t, i);
+    as_op(a, OPC(0, 0x3a) | OP_BYTE_REG, reg, rm_near(&slot->number), 0);
+    cold_add(t, as_jcc(a, CC_NE), site, NULL);
+    as_load(a, reg, rm_near(&slot->distance));
+    if (t->failed)
+        return;
+    struct cold *k = &t->cold[t->colds - 1];
+    k->kind = COLD_STRAY;
+    k->slot = slot;
+    k->reg = (uint8_t)reg;
+    k->back = as_here(a);
+}
+
+void gen_stray(struct translation *t, const struct cold *k)
+{
+    struct as *a = &t->as;
+    as_op_imm(a, OPC(0, 0x83) | OP_66, 5, rm_near(&k->site->patience), 1, 1);
+    uint8_t *again = as_jcc(a, CC_NE);
+    as_lea(a, T2, rm_near(k->site));
+    as_jmp_to(a, t->jit->site_call);
+    as_patch(a, again, as_here(a));
+    as_store_n(a, rm_near(&k->slot->number), k->reg, 1);
+    as_op(a, OPC(1, 0xb6) | OP_BYTE_RM, k->reg, rm_reg(k->reg), 0);
+    as_load_gs(a, k->reg, k->reg);
+    as_store(a, rm_near(&k->slot->distance), k->reg);
+    as_jmp_to(a, k->back);
+}
+
+/* T1 += base of FS or GS. */
+static void gen_thread_base(struct translation *t, const struct insn *i)
+{
+    if (i->seg != SEG_FS && i->seg != SEG_GS)
+        return;
+    as_load(&t->as, T2, rm_near(&t->c->segc[i->seg].base));
+    if (is_wide(i) || t->insns[0].code_bits == 64)
+        as_lea(&t->as, T1, rm_sib(T1, T2, 0, 0));
+    else
+        as_lea32(&t->as, T1, rm_sib(T1, T2, 0, 0));
+}
+
+static struct rm window_32bit(struct translation *t, const struct insn *i)
+{
+    struct rm rm = {.kind = RM_MEM, .base = T1, .index = H_RSP, .gs32 = true};
+    if (i->addrsize == 2 || i->seg == SEG_FS || i->seg == SEG_GS) {
+        gen_effective(t, i, T1);
+        gen_thread_base(t, i);
+        return rm;
+    }
+    rm.base = i->base == REG_NONE ? NO_BASE : (uint8_t)host_reg(i->base);
+    if (i->index != REG_NONE)
+        rm.index = (uint8_t)host_reg(i->index);
+    rm.scale = i->scale;
+    rm.disp = i->disp;
+    return rm;
+}
+
+/* By a base register that is on the host: its distance is good for a whole group. */
+static struct rm window_by_base(struct translation *t, const struct insn *i, struct group *g,
+                                struct jit_site *site, bool flags_free)
+{
+    unsigned base = host_reg(i->base);
+    uint64_t *home = g ? &t->jit->group[g - t->groups] : NULL;
+    if (g && g->open) {
+        site->follows = true;
+        as_load(&t->as, T1, rm_near(home));
+    } else {
+        gen_distance(t, i, site, flags_free, T1, base);
+    }
+    if (g && !g->open) {
+        as_store(&t->as, rm_near(home), T1);
+        g->open = true;
+    }
+    return rm_sib(T1, base, 0, i->disp); /* in this order: [RBP] would be a matter of SS */
+}
+
+/* T1 = where the operand's first byte, or that of its group, is on the host; the displacement
+ * from there. sum: or T1 + T2 is. */
+static struct rm window_by_address(struct translation *t, const struct insn *i, struct group *g,
+                                   struct jit_site *site, bool flags_free, bool sum)
+{
+    struct as *a = &t->as;
+    int32_t rip = i->base == REG_RIP ? (int32_t)t->offset : 0;
+    if (g && g->open) {
+        site->follows = true;
+        as_load(a, T1, rm_near(&t->jit->group[g - t->groups]));
+        return rm_mem(T1, (int32_t)(i->disp + rip - g->low));
+    }
+    struct insn first = *i;
+    if (g)
+        first.disp = (int32_t)(g->low - rip);
+    int32_t disp = 0;
+    if (i->base == REG_RIP && i->seg != SEG_FS && i->seg != SEG_GS) {
+        as_load(a, T1, rm_near(&t->jit->code_base));
+        disp = first.disp + rip;
+    } else {
+        gen_effective(t, &first, T1);
+        gen_thread_base(t, i);
+    }
+    gen_distance(t, i, site, flags_free, T2, T1);
+    if (sum && !g)
+        return rm_sib(T1, T2, 0, disp);
+    as_lea(a, T1, rm_sib(T1, T2, 0, disp));
+    if (!g)
+        return rm_mem(T1, 0);
+    as_store(a, rm_near(&t->jit->group[g - t->groups]), T1);
+    g->open = true;
+    return rm_mem(T1, (int32_t)(i->disp + rip - g->low));
+}
+
+static struct rm gen_window(struct translation *t, const struct insn *i, unsigned bytes,
+                            bool write, bool sum)
+{
+    bool flags_free = i->code_bits == 64 && flags_spare(t);
+    struct jit_site *site = operand_site(t, i, bytes, write);
+    if (!site)
+        return rm_mem(T1, 0);
+    if (i->code_bits != 64)
+        return window_32bit(t, i);
+    struct group *g = group_of(t, i, bytes, write);
+    bool by_base = i->base < 16 && host_reg(i->base) != SPILLED && i->index == REG_NONE &&
+                   is_wide(i) && i->seg != SEG_FS && i->seg != SEG_GS;
+    return by_base ? window_by_base(t, i, g, site, flags_free)
+                   : window_by_address(t, i, g, site, flags_free, sum);
+}
+
+static struct rm gen_window_stack(struct translation *t, int32_t disp, unsigned bytes,
+                                  bool write)
+{
+    bool wide = t->insns[0].code_bits == 64;
+    struct insn operand = {.base = RSP,
+                           .index = REG_NONE,
+                           .seg = SEG_SS,
+                           .disp = disp,
+                           .addrsize = wide ? 8 : 4,
+                           .code_bits = wide ? 64 : 32};
+    return gen_window(t, &operand, bytes, write, false);
+}
+
+struct jit_site *gen_window_next(struct translation *t, int32_t disp, unsigned bytes,
+                                 bool write)
+{
+    struct jit_site *site = window_site(t, bytes, write);
+    if (!site)
+        return NULL;
+    site->operand.base = RSP;
+    site->operand.index = REG_NONE;
+    site->operand.seg = SEG_SS;
+    site->operand.addrsize = 8;
+    site->operand.disp = disp;
+    site->follows = true;
+    return site;
+}
+
+/* ---- all ways ---- */
+
 static struct jit_site *gen_single(struct translation *t, const struct insn *i, unsigned bytes,
                                    bool write, bool sum)
 {
@@ -209,7 +433,9 @@ static struct jit_site *gen_single(struct translation *t, const struct insn *i, 
 struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes, bool write,
                      bool sum)
 {
-    struct group *g = group_of(t, i, bytes, write);
+    if (gen_by_window(t))
+        return gen_window(t, i, bytes, write, sum);
+    struct group *g = t->windowed ? NULL : group_of(t, i, bytes, write);
     if (!g) {
         const struct jit_site *site = gen_single(t, i, bytes, write, sum);
         return sum && site && site->paged ? rm_sib(T1, T2, 0, 0) : rm_mem(T1, 0);
@@ -236,13 +462,23 @@ struct rm gen_memory(struct translation *t, const struct insn *i, unsigned bytes
 
 void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bool write)
 {
+    struct as *a = &t->as;
+    flags_preserve(t);
     struct rm rm = gen_memory(t, i, bytes, write, false);
-    if (rm.disp)
-        as_lea(&t->as, T1, rm);
+    if (rm.gs32) {
+        rm.gs32 = false;
+        as_lea32(a, T1, rm);
+        as_load(a, T2, rm_near(&t->jit->window_base));
+        as_lea(a, T1, rm_sib(T1, T2, 0, 0));
+    } else if (rm.disp || rm.base != T1 || rm.index != H_RSP) {
+        as_lea(a, T1, rm);
+    }
 }
 
-void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool write)
+struct rm gen_stack(struct translation *t, int32_t disp, unsigned bytes, bool write)
 {
+    if (gen_by_window(t))
+        return gen_window_stack(t, disp, bytes, write);
     flags_preserve(t);
     uint32_t stack = t->out->mode & MODE_STACK_MASK;
     if (stack == MODE_STACK64 && disp == 0)
@@ -258,6 +494,7 @@ void gen_stack_address(struct translation *t, int32_t disp, unsigned bytes, bool
         check_paged(t, bytes, write, false);
     else
         check(t, stack_slot(t, write), bytes, write);
+    return rm_mem(T1, 0);
 }
 
 void gen_check_linear(struct translation *t, unsigned bytes, bool write)
