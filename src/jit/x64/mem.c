@@ -246,14 +246,15 @@ static struct distance_slot *distance_slot(const struct translation *t, const st
     return &t->jit->distances[n];
 }
 
-/* reg = distance between the guest's memory around the address and where it is on the host: as it
- * was the last time, if that is still so. The table would take longer, but changes no flags. */
+/* reg = distance between the guest's memory around the address and where it is on the host, from
+ * the table; in hot code, where flags need not stay, as it was the last time, if that is still so:
+ * then the access need not wait for its address to have gone through the table. */
 static void gen_distance(struct translation *t, const struct insn *i, struct jit_site *site,
                          bool flags_free, unsigned reg, unsigned address)
 {
     struct as *a = &t->as;
     gen_number(t, reg, address);
-    if (!flags_free || t->block->strays >> t->at & 1) {
+    if (!flags_free || !t->block->hot || t->block->strays >> t->at & 1) {
         as_op(a, OPC(1, 0xb6) | OP_BYTE_RM, reg, rm_reg(reg), 0);
         as_load_gs(a, reg, reg);
         return;
