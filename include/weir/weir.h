@@ -127,6 +127,9 @@ struct weir_config {
     int icount_shift;
     bool icount_sleep;  /* HLT waits for the next timer in real time; else time jumps there */
     int64_t rtc_base_s; /* seconds since 1970 instead of the host's UTC; 0 = not given */
+    /* jit: programs that run for long are not to be mapped by the host; no SIGSEGV is caught then,
+     * GS not used, and address space not reserved by the terabyte. */
+    bool no_windows;
 };
 
 /* Fills in defaults. `size` is the caller's sizeof(struct weir_config). */

@@ -129,6 +129,8 @@ static int map_ram(struct weir *vm)
 static int build_jit(struct weir *vm)
 {
     int rc = jit_init(&vm->cpu, vm->config.code_cache_bytes, &vm->err);
+    if (rc == 0 && !vm->config.no_windows)
+        rc = jit_windows_init(&vm->cpu, &vm->err);
     if (rc == 0 && jit_view_init(&vm->cpu, weir_disassemble) < 0)
         rc = err_set(&vm->err, WEIR_ENOMEM, "out of memory");
     return rc;

@@ -478,10 +478,6 @@ int jit_init(struct vcpu *c, size_t code_bytes, struct err *err)
     jit->stub_bytes = jit->code_used;
     c->jit = jit;
     c->hooks = &jit_hooks;
-    if (windows_init(jit) < 0) {
-        jit_fini(c);
-        return err_set(err, WEIR_ENOMEM, "translator: out of memory");
-    }
     pinned_init(jit);
     mixed_init(jit);
     blocks_flush(c); /* comes back as jit_flush */

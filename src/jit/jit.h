@@ -22,7 +22,10 @@
 /* code_bytes: size of the code cache. Failure leaves the vCPU to the interpreter. */
 int jit_init(struct vcpu *c, size_t code_bytes, struct err *err);
 void jit_fini(struct vcpu *c);
-/* For tests: every program has a window (windows.h) at once. False: there are none here. */
+/* Behind jit_init, before anything runs: programs that run for long get windows (windows.h), if the
+ * host can. */
+int jit_windows_init(struct vcpu *c, struct err *err);
+/* For tests: every program has one at once. False: there are none here. */
 bool jit_windows_always(struct vcpu *c);
 /* As interp_run. */
 enum weir_stop jit_run(struct vcpu *c);

@@ -597,14 +597,15 @@ void windows_code_flushed(struct jit *jit)
 
 /* ---- life ---- */
 
-int windows_init(struct jit *jit)
+/* jit.windows stays NULL where the host cannot, or guest RAM is not to be had twice. */
+int jit_windows_init(struct vcpu *c, struct err *err)
 {
-    const struct vcpu *c = jit->c;
+    struct jit *jit = c->jit;
     if (!jit->has_bmi2 || !faults_have_gs() || !c->ram || !c->ram->base)
         return 0;
     struct windows *ws = calloc(1, sizeof(*ws));
     if (!ws)
-        return -WEIR_ENOMEM;
+        return err_set(err, WEIR_ENOMEM, "translator: out of memory");
     jit->windows = ws;
     ws->ram = c->ram;
     ws->hole = reserve(1ull << PIECE_LOG2);

@@ -80,8 +80,6 @@ struct windows {
     struct window_candidate candidates[SPACES];
 };
 
-/* jit.windows stays NULL where the host cannot, or guest RAM is not to be had twice. */
-int windows_init(struct jit *jit);
 void windows_fini(struct jit *jit);
 /* Whether code that uses windows is what the vCPU runs now. Brings the window up to date. */
 bool windows_wanted(struct jit *jit);

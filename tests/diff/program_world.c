@@ -550,6 +550,8 @@ static int jit_start(struct vcpu *c, struct err *err)
 static int windows_start(struct vcpu *c, struct err *err)
 {
     int rc = jit_start(c, err);
+    if (rc == 0)
+        rc = jit_windows_init(c, err);
     return rc < 0 || jit_windows_always(c) ? rc : err_set(err, WEIR_EUNSUPPORTED, "no windows");
 }
 

@@ -148,7 +148,7 @@ enum parse_result option_accel(struct options *o, const char *name, const char *
     }
     if (strcspn(argument, ",") == strlen("check") && !strncmp(argument, "check", 5))
         return option_check(o, argument);
-    static const char *const names[] = {"accel", "tb-size", NULL};
+    static const char *const names[] = {"accel", "tb-size", "windows", NULL};
     struct props p;
     if (option_props(o, &p, "-accel", argument, "accel", names) != PARSE_OK)
         return PARSE_FAIL;
@@ -157,6 +157,10 @@ enum parse_result option_accel(struct options *o, const char *name, const char *
     enum parse_result result = k < 0 ? PARSE_FAIL : PARSE_OK;
     if (k >= 0)
         o->config.accel = accels[k];
+    bool windows = true;
+    if (result == PARSE_OK)
+        result = option_bool_prop(o, &p, "-accel", "windows", &windows);
+    o->config.no_windows = !windows;
     uint64_t bytes;
     if (result == PARSE_OK && size) {
         if (!parse_size(size, 1 << 20, &bytes) || bytes < (1 << 20) || bytes > (512u << 20))

@@ -30,7 +30,7 @@ const struct option option_table[] = {
     {"cpu", "MODEL[,+FLAG][,-FLAG]", "CPU model and features (default host); help lists them",
      option_cpu, S},
     {"accel", "NAME[,PROP=VALUE...]",
-     "how the CPU is executed: jit[,tb-size=SIZE], interp; check[,engine=NAME][,step=N]"
+     "how the CPU is executed: jit[,tb-size=SIZE][,windows=off], interp; check[,engine=NAME][,step=N]"
      "[,ram-step=N][,limit=N] runs the interpreter and another engine in lock-step and reports "
      "the first difference; help lists them", option_accel, S},
     {"icount", "[shift=]N[,sleep=on|off]",
