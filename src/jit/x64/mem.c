@@ -195,9 +195,16 @@ void gen_bail_to(struct translation *t, unsigned cc, uint64_t stub)
 
 /* ---- by a window ---- */
 
+/* Of 32-bit code: its limit or rights say more than the window does. */
+static bool needs_limit(const struct insn *i)
+{
+    bool own = i->seg == SEG_CS || i->seg == SEG_FS || i->seg == SEG_GS;
+    return i->code_bits != 64 && i->mem && own;
+}
+
 bool gen_by_window(const struct translation *t)
 {
-    return t->windowed && !(t->block->outside >> t->at & 1);
+    return t->windowed && !(t->block->outside >> t->at & 1) && !needs_limit(&t->insns[t->at]);
 }
 
 static struct jit_site *window_site(struct translation *t, unsigned bytes, bool write)
@@ -287,24 +294,20 @@ void gen_stray(struct translation *t, const struct cold *k)
     as_jmp_to(a, k->back);
 }
 
-/* T1 += base of FS or GS. */
+/* T1 += base of FS or GS, in 64-bit code. */
 static void gen_thread_base(struct translation *t, const struct insn *i)
 {
     if (i->seg != SEG_FS && i->seg != SEG_GS)
         return;
     as_load(&t->as, T2, rm_near(&t->c->segc[i->seg].base));
-    if (is_wide(i) || t->insns[0].code_bits == 64)
-        as_lea(&t->as, T1, rm_sib(T1, T2, 0, 0));
-    else
-        as_lea32(&t->as, T1, rm_sib(T1, T2, 0, 0));
+    as_lea(&t->as, T1, rm_sib(T1, T2, 0, 0));
 }
 
 static struct rm window_32bit(struct translation *t, const struct insn *i)
 {
     struct rm rm = {.kind = RM_MEM, .base = T1, .index = H_RSP, .gs32 = true};
-    if (i->addrsize == 2 || i->seg == SEG_FS || i->seg == SEG_GS) {
+    if (i->addrsize == 2) {
         gen_effective(t, i, T1);
-        gen_thread_base(t, i);
         return rm;
     }
     rm.base = i->base == REG_NONE ? NO_BASE : (uint8_t)host_reg(i->base);
