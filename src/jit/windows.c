@@ -16,6 +16,7 @@
 #define NEEDED_MAX     4096u
 #define AROUND_PAGES   16u /* filled together if they lie side by side in RAM, too */
 #define LARGE_LOG2     21u
+#define HUGE_LOG2      30u
 #define LARGE_START    (1ull << 20) /* below it is more than RAM */
 #define PAGE_BYTES     4096ull
 #define LOST_MIN       32u /* pages lost at once, and half of all: it is another program */
@@ -128,6 +129,24 @@ static void link_page(struct window *w, uint32_t n)
     *head = n;
 }
 
+/* What the guest invalidates with one address goes all at once, however it is mapped here. */
+static void count_slice(struct window *w, const struct window_page *p, int by)
+{
+    if (p->of_log2 <= p->log2)
+        return;
+    if (p->of_log2 > LARGE_LOG2)
+        w->huge_slices += (unsigned)by;
+    else
+        w->slices[(p->linear >> LARGE_LOG2) % SLICE_HASH] += (uint16_t)by;
+}
+
+static unsigned log2_of_slices(const struct window *w, uint64_t linear)
+{
+    if (w->huge_slices)
+        return HUGE_LOG2;
+    return w->slices[(linear >> LARGE_LOG2) % SLICE_HASH] ? LARGE_LOG2 : 12;
+}
+
 static void add_page(struct windows *ws, struct window *w, struct window_page page)
 {
     uint32_t n = w->page_count++;
@@ -135,6 +154,7 @@ static void add_page(struct windows *ws, struct window *w, struct window_page pa
     w->large_count += page.log2 > 12;
     w->pages[n] = page;
     link_page(w, n);
+    count_slice(w, &page, 1);
 }
 
 /* Forgets it; the last one comes to its place. */
@@ -142,6 +162,7 @@ static void remove_page(struct windows *ws, struct window *w, struct window_page
 {
     uint32_t n = (uint32_t)(p - w->pages), last = w->page_count - 1;
     w->large_count -= p->log2 > 12;
+    count_slice(w, p, -1);
     unlink_page(w, n);
     if (n != last) {
         unlink_page(w, last);
@@ -297,6 +318,7 @@ static bool look(const struct windows *ws, struct vcpu *c, uint64_t linear,
     *page = (struct window_page){.linear = linear & ~(PAGE_BYTES - 1),
                                  .offset = offset,
                                  .log2 = p.page_log2,
+                                 .of_log2 = p.page_log2,
                                  .writable = p.access & ACCESS_WRITE};
     return true;
 }
@@ -304,8 +326,8 @@ static bool look(const struct windows *ws, struct vcpu *c, uint64_t linear,
 static bool still_true(const struct windows *ws, struct vcpu *c, const struct window_page *p)
 {
     struct window_page now;
-    return look(ws, c, p->linear, &now) && now.offset == p->offset && now.log2 >= p->log2 &&
-           (now.writable || !p->writable);
+    return look(ws, c, p->linear, &now) && now.offset == p->offset &&
+           now.of_log2 == p->of_log2 && (now.writable || !p->writable);
 }
 
 /* False: it was closed. */
@@ -553,6 +575,8 @@ static void drop_range(struct jit *jit, struct window *w, uint64_t linear, unsig
 {
     struct windows *ws = jit->windows;
     struct window_page *p;
+    unsigned slices = log2_of_slices(w, linear);
+    log2 = log2 < slices ? slices : log2;
     if (log2 == 12) {
         p = find_any(w, linear);
         if (p && !(w == ws->current && still_true(ws, jit->c, p)))

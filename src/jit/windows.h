@@ -34,12 +34,14 @@
 #define WINDOW_PAGES                                                                           \
     12288u /* each takes up to two of the host's 65,530 mappings: of all windows */
 #define WINDOW_HASH 16384u
+#define SLICE_HASH  1024u
 #define NO_ENTRY    0xffffffffu
 
 struct window_page {
     uint64_t linear, offset; /* of the page; of its memory in guest RAM */
     uint32_t next;           /* of the same hash */
     uint8_t log2;            /* of its size */
+    uint8_t of_log2;         /* that of the guest's page: if larger, this is a slice of it */
     bool writable;
 };
 
@@ -55,7 +57,9 @@ struct window {
         uint8_t *at;
     } pieces[WINDOW_PIECES];
     unsigned page_count, large_count;
-    struct window_page *pages; /* WINDOW_PAGES, of which page_count are in use */
+    unsigned huge_slices;        /* of pages of more than 2 MiB */
+    uint16_t slices[SLICE_HASH]; /* of pages of 2 MiB, by number */
+    struct window_page *pages;   /* WINDOW_PAGES, of which page_count are in use */
     uint32_t *hash;
     _Alignas(64) uint64_t distance[PIECES];
 };
