@@ -45,11 +45,21 @@ static uint64_t hole_distance(const struct windows *ws, unsigned number)
 static void refresh_slots(struct jit *jit)
 {
     const struct windows *ws = jit->windows;
-    const struct window *w = ws->current;
+    const struct window *w = ws->in_use;
     for (unsigned k = 0; k < DISTANCES; k++) {
         struct distance_slot *s = &jit->distances[k];
         s->distance = w && w->wide ? w->distance[s->number] : hole_distance(ws, s->number);
     }
+}
+
+/* GS is for the code in the jump slots of the current address space, and for no other: that of one
+ * kind would take the other's memory for its table. */
+static void put_in_use(struct jit *jit, struct window *w)
+{
+    struct windows *ws = jit->windows;
+    ws->in_use = w;
+    set_base(jit, !w ? ws->hole : w->wide ? (const void *)w->distance : w->pieces[0].at);
+    refresh_slots(jit);
 }
 
 /* ---- pieces ---- */
@@ -197,7 +207,7 @@ static void unmap_page(struct jit *jit, struct window *w, struct window_page *p)
 static void tell_code(struct jit *jit, unsigned space)
 {
     struct set_tables *t = &jit->spaces[space][SET_USER];
-    if (t->used)
+    if (t->used && t->filled_count)
         jumps_clear(t);
     jit->returns_stale = true;
 }
@@ -212,11 +222,12 @@ static void window_close(struct jit *jit, struct window *w)
     free(w->hash);
     w->open = false;
     jit->stats.windows_closed++;
-    if (ws->current == w) {
+    if (ws->current == w)
         ws->current = NULL;
-        set_base(jit, ws->hole);
-        refresh_slots(jit);
-    }
+    if (ws->in_use == w)
+        put_in_use(jit, NULL);
+    if (ws->used[w->space] == w)
+        ws->used[w->space] = NULL;
     tell_code(jit, w->space);
 }
 
@@ -299,10 +310,18 @@ static void select_current(struct jit *jit)
     if (found)
         found->used_at = ++ws->uses;
     ws->current = found;
-    set_base(jit, !found        ? ws->hole
-                  : found->wide ? (const void *)found->distance
-                                : found->pieces[0].at);
-    refresh_slots(jit);
+}
+
+/* Code for this window, or for none, is what runs in the current address space from now on. */
+static void use(struct jit *jit, struct window *w)
+{
+    struct windows *ws = jit->windows;
+    if (ws->used[jit->space] != w) {
+        ws->used[jit->space] = w;
+        tell_code(jit, jit->space);
+    }
+    if (ws->in_use != w)
+        put_in_use(jit, w);
 }
 
 /* Where the page is in RAM, with what rights: as the TLB would have it. */
@@ -375,7 +394,9 @@ bool windows_wanted(struct jit *jit)
         if (w && w->stale && !synchronize(jit, w))
             w = NULL;
     }
-    return w && w->wide == cpu_is_64bit(c);
+    bool fits = w && w->wide == cpu_is_64bit(c);
+    use(jit, fits ? w : NULL);
+    return fits;
 }
 
 void windows_sample(struct jit *jit)
@@ -532,7 +553,7 @@ bool window_fill(struct jit *jit, struct jit_site *site, uint64_t linear, bool *
 {
     struct windows *ws = jit->windows;
     struct vcpu *c = jit->c;
-    struct window *w = ws->current;
+    struct window *w = ws->in_use;
     uint64_t last = linear + site->last_byte, gpa;
     enum access access = site->write ? ACCESS_WRITE : ACCESS_READ;
     bool crosses = (linear ^ last) >> 12, filled = false;
@@ -567,8 +588,12 @@ void windows_space_flushed(struct jit *jit, unsigned space)
 
 void windows_space_selected(struct jit *jit)
 {
-    if (jit->windows)
-        select_current(jit);
+    struct windows *ws = jit->windows;
+    if (!ws)
+        return;
+    select_current(jit);
+    if (ws->in_use != ws->used[jit->space])
+        put_in_use(jit, ws->used[jit->space]);
 }
 
 static void drop_range(struct jit *jit, struct window *w, uint64_t linear, unsigned log2)
@@ -645,8 +670,7 @@ int jit_windows_init(struct vcpu *c, struct err *err)
         windows_fini(jit); /* address space is scarce: it goes without */
         return 0;
     }
-    set_base(jit, ws->hole);
-    refresh_slots(jit);
+    put_in_use(jit, NULL);
     return 0;
 }
 

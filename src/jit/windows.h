@@ -73,7 +73,9 @@ struct window_candidate {
 struct windows {
     const struct ram *ram;
     struct window list[WINDOWS_MAX];
-    struct window *current; /* that of the current address space, or NULL */
+    struct window *current;      /* that of the current address space, or NULL */
+    struct window *in_use;       /* what GS stands for; NULL: the hole */
+    struct window *used[SPACES]; /* what the code in an address space's jump slots is for */
     uint64_t uses;
     unsigned page_count; /* of all */
     bool always;         /* every program is to have one, whatever it costs */

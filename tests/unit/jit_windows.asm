@@ -26,6 +26,7 @@ names:                          ; where programs begin, in their page
     name w_base, w_frame, w_pushes, w_add, w_lock, w_xchg, w_high, w_vector, w_cmpxchg, w_stos
     name w_call, w_group, w_far_up, w_far_down, w_adc
     name walk, patch, patched, frames, rip_relative, thread, twice, pop_to_memory, copy
+    name jumps
 %macro name32 1-*
 %rep %0
     dw %1 - user32
@@ -501,6 +502,14 @@ program pop_to_memory
 program copy
     mov rcx, r8
     rep movsb
+    syscall
+program jumps                   ; loops, by way of a table
+    xor eax, eax
+.again:
+    mov rcx, [rbp]
+    call rcx
+    dec edx
+    jnz .again
     syscall
     times 4096 - ($ - user64) db 0x90
     times 4096 db 0xcc

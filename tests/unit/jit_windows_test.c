@@ -24,6 +24,8 @@ static void one_run(const struct scenario *s, const char *accel, uint64_t budget
 {
     bool jit = !strcmp(accel, "jit");
     machine_new(m, accel, budget, jit);
+    if (getenv("SHOW"))
+        print_message("%s %llu\n", accel, (unsigned long long)budget);
     s->run(m);
     if (jit) {
         struct weir_jit_stats stats;
@@ -697,39 +699,62 @@ static void thousand(struct machine *m)
 
 /* ---- code of one kind must not be reached where it is not for ---- */
 
-/* One PCID, page tables of several programs without a flush: what was known stays so. */
+#define EVIL_BYTES (1u << 20)
+static uint8_t evil[EVIL_BYTES];
+
+/* User's page 0, whose contents must never be taken for a table of distances: then they lead
+ * accesses near `linear` to `evil`. */
+static void map_evil(struct machine *m, uint64_t cr3, uint64_t linear)
+{
+    uint64_t pt = page_take(m, &m->next_table), f = frame(m);
+    for (unsigned n = 1; n < 512; n++)
+        *word(m, pt + n * 8) = n * 4096 | P_P | P_W;
+    *word(m, pt) = f | USER;
+    *word(m, entry_at(m, cr3, 0, 2)) = pt | USER;
+    *word(m, f + (linear >> 39) * 8) = (uint64_t)(uintptr_t)evil + EVIL_BYTES / 2 - linear;
+}
+
+/* One PCID, page tables of several programs without a flush, one of 32 bits: what was known stays
+ * so. Which of the tables counts is open, so they lead to the same. */
 static void one_pcid(struct machine *m)
 {
-    uint64_t a = space_new(m), b = space_new(m), at = 0x600000;
+    uint64_t a = space_new(m), b = space_new(m), at = 0x600000, high = 0x7f0000000000;
     uint64_t f = frame(m), g = frame(m), *r;
     map(m, a, at, f, USER);
-    map(m, b, at, g, USER);
-    map(m, a, 0x7f0000000000, frame(m), USER);
-    map(m, b, 0x7f0000000000, frame(m), USER);
-    *word(m, f + 64) = *word(m, g + 64) = CODE32 + 0xf00;
-    memset(m->ram + m->code[1] + 0xf00, 0xc3, 1);
+    map(m, b, at, f, USER);
+    map(m, a, high, g, USER);
+    map(m, b, high, g, USER);
+    map_evil(m, b, high);
+    /* inc eax; mov [rbp + 8], rbx; ret: flags are live at the access */
+    memcpy(m->ram + m->code[0] + 0xf00, "\xff\xc0\x48\x89\x5d\x08\xc3", 7);
+    memcpy(m->ram + m->code[1] + 0xf00, "\xff\xc0\x89\x5d\x08\xc3", 6);
+    *word(m, f + 64) = CODE32 + 0xf00;
+    *word(m, g + 64) = CODE64 + 0xf00;
+    memset(evil, 0, EVIL_BYTES);
     use(m, a);
     command(m, C_CR4, m->cr4 | 1 << 17, 0, 0);
     for (unsigned k = 0; k < 6; k++) {
         bool wide = k & 1; /* that of b */
-        enum program p = wide ? n_jump : frames;
+        enum program p = wide ? n_jump : jumps;
         use(m, b | 5);
         if (wide)
-            warm_run(m, r_base, 0x7f0000000000, 20);
+            warm_run(m, r_base, high, 20);
         else
-            narrow(m, n_read, 0x600010, 20);
+            narrow(m, n_read, 0x10, 20);
         for (unsigned turn = 0; turn < 6; turn++) {
             use(m, (turn & 1 ? b : a) | 5 | NO_FLUSH);
             r = regs_for(m, p);
-            r[RBX] = at;
-            r[RBP] = at + 64;
-            r[RSP] = wide ? at + 2048 : 0x7f0000001000 - 64;
+            r[RBX] = wide ? at : high;
+            r[RBP] = r[RBX] + 64;
+            r[RSP] = r[RBX] + 2048;
             r[RDX] = 40;
             run_it(m, r, turn ? 4 : 30);
         }
         go(m);
         for (struct result *end = m->last; end < m->log + m->logged; end++)
             expect_end(m, end);
+        for (unsigned n = 0; n < EVIL_BYTES; n++)
+            assert_int_equal(evil[n], 0);
     }
 }
 
