@@ -197,7 +197,8 @@ static bool map_pages(struct jit *jit, struct window *w, const struct window_pag
 static void unmap_page(struct jit *jit, struct window *w, struct window_page *p)
 {
     uint8_t *at = place(jit, w, p->linear);
-    mmap(at, (size_t)1 << p->log2, PROT_NONE, reserved_flags | MAP_FIXED, -1, 0);
+    void *got = mmap(at, (size_t)1 << p->log2, PROT_NONE, reserved_flags | MAP_FIXED, -1, 0);
+    w->stuck |= got == MAP_FAILED;
     w->balance_ns -= UNMAP_NS;
     remove_page(jit->windows, w, p);
 }
@@ -236,6 +237,15 @@ static void close_all(struct jit *jit)
     for (unsigned k = 0; k < WINDOWS_MAX; k++)
         if (jit->windows->list[k].open)
             window_close(jit, &jit->windows->list[k]);
+}
+
+/* The host, out of mappings, could not take a page away. All at once it can. */
+static bool close_if_stuck(struct jit *jit, struct window *w)
+{
+    if (LIKELY(!w->stuck))
+        return false;
+    window_close(jit, w);
+    return true;
 }
 
 /* It is not worth it here, or cannot be had. */
@@ -370,7 +380,7 @@ static bool synchronize(struct jit *jit, struct window *w)
     for (uint32_t n = w->page_count; n-- > 0 && count;)
         if (lost[n / 64] >> (n % 64) & 1) /* who takes its place stays */
             unmap_page(jit, w, &w->pages[n]);
-    return true;
+    return !close_if_stuck(jit, w);
 }
 
 bool windows_wanted(struct jit *jit)
@@ -524,6 +534,8 @@ static bool fill_page(struct jit *jit, struct window *w, uint64_t linear, enum a
         return false;
     if (known)
         unmap_page(jit, w, known);
+    if (close_if_stuck(jit, w))
+        return false;
     if (w->page_count + 2 * AROUND_PAGES > WINDOW_PAGES ||
         ws->page_count + 2 * AROUND_PAGES > WINDOW_PAGES) {
         close_all(jit);
@@ -606,11 +618,11 @@ static void drop_range(struct jit *jit, struct window *w, uint64_t linear, unsig
         p = find_any(w, linear);
         if (p && !(w == ws->current && still_true(ws, jit->c, p)))
             unmap_page(jit, w, p);
-        return;
     }
-    for (uint32_t n = w->page_count; n-- > 0;)
+    for (uint32_t n = log2 == 12 ? 0 : w->page_count; n-- > 0;)
         if ((w->pages[n].linear ^ linear) >> log2 == 0)
             unmap_page(jit, w, &w->pages[n]);
+    close_if_stuck(jit, w);
 }
 
 void windows_page_dropped(struct jit *jit, uint64_t linear, unsigned log2)
@@ -635,6 +647,8 @@ void windows_page_protected(struct jit *jit, const uint8_t *host)
         for (uint32_t n = w->open ? w->page_count : 0; n-- > 0;)
             if (w->pages[n].writable && (w->pages[n].offset ^ offset) >> w->pages[n].log2 == 0)
                 unmap_page(jit, w, &w->pages[n]);
+        if (w->open)
+            close_if_stuck(jit, w);
     }
 }
 

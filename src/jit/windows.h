@@ -48,6 +48,7 @@ struct window_page {
 struct window {
     bool open, wide; /* wide: in pieces; otherwise it has one, of 4 GiB */
     bool stale;      /* flushed since it was last looked through */
+    bool stuck;      /* something is mapped that should not be */
     unsigned space;
     uint64_t cr3, used_at;
     int64_t balance_ns; /* what it has gained by a guess, less what it has cost */

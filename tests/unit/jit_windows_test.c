@@ -260,12 +260,12 @@ static void changes(struct machine *m)
     use(m, cr3);
     for (unsigned how = 0; how < BY_INVPCID_0; how++)
         for (unsigned k = 0; k < 3; k++)
-            changes_by(m, cr3, how, 0x555500000000 + how * 0x100000 + k * 0x8000000000);
+            changes_by(m, cr3, how, 0x555500000000 + how * 0x100000 + k * 0x8040000000);
     use(m, cr3);
     command(m, C_CR4, m->cr4 | 1 << 17, 0, 0);
     go(m);
     for (unsigned how = 0; how < FLUSHES; how++)
-        changes_by(m, cr3 | 7, how, 0x123400000000 + how * 0x100000);
+        changes_by(m, cr3 | 7, how, 0x123440000000 + how * 0x100000);
 }
 
 /* Two address spaces whose pages differ, and neither is flushed. */
@@ -810,7 +810,7 @@ static void crowded(void **state)
     enum { MAPPINGS = 70000 };
     struct machine m = {.log = logs[0]};
     machine_new(&m, "jit", 0, true);
-    uint64_t cr3 = space_new(&m), at = 0x600000;
+    uint64_t cr3 = space_new(&m), at = 0x555540000000; /* far from all large pages */
     for (unsigned k = 0; k < 64; k++)
         map(&m, cr3, at + k * 4096, FRAMES + k * 4096, USER);
     m.next_frame += 64 * 4096;
