@@ -352,11 +352,25 @@ static bool look(const struct windows *ws, struct vcpu *c, uint64_t linear,
     return true;
 }
 
+/* Whether all of it is RAM: nothing lies over it, and no part of it is hidden. */
+static bool all_ram(const struct windows *ws, struct vcpu *c, uint64_t offset, uint64_t bytes)
+{
+    bool high = offset >= ws->ram->below_4g;
+    uint64_t gpa = high ? offset - ws->ram->below_4g + (1ull << 32) : offset;
+    pthread_mutex_lock(c->device_lock);
+    struct bus_span span = bus_lookup(c->mem, gpa);
+    pthread_mutex_unlock(c->device_lock);
+    const struct weir_region *r = span.region;
+    return r && r->host && !r->read_only && span.last - gpa >= bytes - 1 &&
+           r->host + (gpa - r->start) == ws->ram->base + offset;
+}
+
 static bool still_true(const struct windows *ws, struct vcpu *c, const struct window_page *p)
 {
     struct window_page now;
     return look(ws, c, p->linear, &now) && now.offset == p->offset &&
-           now.of_log2 == p->of_log2 && (now.writable || !p->writable);
+           now.of_log2 == p->of_log2 && (now.writable || !p->writable) &&
+           (p->log2 == 12 || all_ram(ws, c, p->offset, 1ull << p->log2));
 }
 
 /* False: it was closed. */
@@ -467,7 +481,7 @@ static bool fill_large(struct jit *jit, struct window *w, const struct window_pa
     if (one->log2 < LARGE_LOG2 || one->offset < skew || all.offset < LARGE_START ||
         all.offset + inside >= ws->ram->bytes || !one->writable)
         return false;
-    if (all.offset < ws->ram->below_4g && all.offset + inside >= ws->ram->below_4g)
+    if (!all_ram(ws, jit->c, all.offset, inside + 1))
         return false;
     if (!take_written(ws, all.offset, LARGE_LOG2))
         return false;

@@ -23,7 +23,7 @@ static void one_run(const struct scenario *s, const char *accel, uint64_t budget
                     struct machine *m)
 {
     bool jit = !strcmp(accel, "jit");
-    machine_new(m, accel, budget, jit);
+    machine_new(m, accel, budget, jit && !getenv("NOWIN"));
     if (getenv("SHOW"))
         print_message("%s %llu\n", accel, (unsigned long long)budget);
     s->run(m);
@@ -562,6 +562,28 @@ static void no_ram(struct machine *m)
     assert_int_equal(m->last[b].gpr[RAX], 0x12345678ffffffff);
 }
 
+/* Part of a large page is no RAM: from the start, or all of a sudden. */
+static void hidden(struct machine *m)
+{
+    uint64_t cr3 = space_new(m), at = 0x40000000;
+    const struct weir_ram_range parts[] = {{0, 0x2410000}, {0x2412000, RAM_BYTES - 0x2412000}};
+    map(m, cr3, at, 0x2400000, USER | P_PS | P_A | P_D);
+    use(m, cr3);
+    for (unsigned round = 0; round < 4; round++) {
+        memset(m->ram + 0x2400000, 0x11, 2 << 20);
+        weir_ram_layout(m->vm, round & 1 ? NULL : parts, 2);
+        warm_run(m, w_base, at, WARM);
+        warm_run(m, r_base, at + 0x1ff000, WARM);
+        unsigned n = warm_run(m, r_base, at + 0x11008, WARM);
+        warm_run(m, w_base, at + 0x11000, WARM);
+        go(m);
+        if (getenv("SHOW"))
+            print_message("round %u: %llx\n", round, (unsigned long long)m->last[n].gpr[RAX]);
+        assert_int_equal(m->last[n].gpr[RAX], round & 1 ? 0x1111111111111111 : ~0ull);
+        assert_true((*word(m, 0x2411000) == 0x1111111111111111) == !(round & 1));
+    }
+}
+
 /* ---- 32-bit programs ---- */
 
 static unsigned narrow(struct machine *m, enum program p, uint32_t at, unsigned times)
@@ -852,6 +874,7 @@ SCENARIO(accessed, 10)
 SCENARIO(written_code, 5)
 SCENARIO(pointers, 100)
 SCENARIO(no_ram, 10)
+SCENARIO(hidden, 3)
 SCENARIO(compatible, 20)
 SCENARIO(thousand, 1000)
 SCENARIO(one_pcid, 2)
@@ -859,13 +882,13 @@ SCENARIO(one_pcid, 2)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accesses),   cmocka_unit_test(test_changes),
-        cmocka_unit_test(test_pcids),      cmocka_unit_test(test_large),
-        cmocka_unit_test(test_accessed),   cmocka_unit_test(test_written_code),
-        cmocka_unit_test(test_pointers),   cmocka_unit_test(test_no_ram),
-        cmocka_unit_test(test_compatible), cmocka_unit_test(test_thousand),
-        cmocka_unit_test(test_one_pcid),   cmocka_unit_test(sampled),
-        cmocka_unit_test(crowded),
+        cmocka_unit_test(test_accesses), cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_pcids),    cmocka_unit_test(test_large),
+        cmocka_unit_test(test_accessed), cmocka_unit_test(test_written_code),
+        cmocka_unit_test(test_pointers), cmocka_unit_test(test_no_ram),
+        cmocka_unit_test(test_hidden),   cmocka_unit_test(test_compatible),
+        cmocka_unit_test(test_thousand), cmocka_unit_test(test_one_pcid),
+        cmocka_unit_test(sampled),       cmocka_unit_test(crowded),
     };
     if (argc == 3) {
         cmocka_set_test_filter(argv[2]);
