@@ -30,9 +30,9 @@ const struct option option_table[] = {
     {"cpu", "MODEL[,+FLAG][,-FLAG]", "CPU model and features (default host); help lists them",
      option_cpu, S},
     {"accel", "NAME[,PROP=VALUE...]",
-     "how the CPU is executed: jit[,tb-size=SIZE][,windows=off], interp; check[,engine=NAME][,step=N]"
-     "[,ram-step=N][,limit=N] runs the interpreter and another engine in lock-step and reports "
-     "the first difference; help lists them", option_accel, S},
+     "how the CPU is executed: jit[,tb-size=SIZE][,windows=off], interp; "
+     "check[,engine=NAME][,step=N][,ram-step=N][,limit=N] runs the interpreter and another engine "
+     "in lock-step and reports the first difference; help lists them", option_accel, S},
     {"icount", "[shift=]N[,sleep=on|off]",
      "deterministic time: 2^N ns (N 0 to 10) for each executed instruction; sleep=off: an idle CPU "
      "skips to the next timer instead of waiting", option_icount, S},
