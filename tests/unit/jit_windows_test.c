@@ -23,13 +23,16 @@ static void one_run(const struct scenario *s, const char *accel, uint64_t budget
                     struct machine *m)
 {
     bool jit = !strcmp(accel, "jit");
-    machine_new(m, accel, budget, jit && !getenv("NOWIN"));
-    if (getenv("SHOW"))
-        print_message("%s %llu\n", accel, (unsigned long long)budget);
+    machine_new(m, accel, budget, jit);
     s->run(m);
     if (jit) {
-        struct weir_jit_stats stats;
+        struct weir_jit_stats stats = {.size = sizeof(stats)};
         assert_int_equal(weir_jit_stats_get(m->vm, &stats), 0);
+        if (stats.window_faults < s->least_faults)
+            print_error("opened %llu faults %llu fills %llu\n",
+                        (unsigned long long)stats.windows_opened,
+                        (unsigned long long)stats.window_faults,
+                        (unsigned long long)stats.window_fills);
         assert_true(stats.windows_opened > 0);
         assert_true(stats.window_faults >= s->least_faults);
         assert_true(!s->least_faults || stats.window_fills > 0);
@@ -577,8 +580,6 @@ static void hidden(struct machine *m)
         unsigned n = warm_run(m, r_base, at + 0x11008, WARM);
         warm_run(m, w_base, at + 0x11000, WARM);
         go(m);
-        if (getenv("SHOW"))
-            print_message("round %u: %llx\n", round, (unsigned long long)m->last[n].gpr[RAX]);
         assert_int_equal(m->last[n].gpr[RAX], round & 1 ? 0x1111111111111111 : ~0ull);
         assert_true((*word(m, 0x2411000) == 0x1111111111111111) == !(round & 1));
     }
@@ -784,7 +785,7 @@ static void one_pcid(struct machine *m)
 static void sampled(void **state)
 {
     struct machine m = {.log = logs[0]};
-    struct weir_jit_stats stats;
+    struct weir_jit_stats stats = {.size = sizeof(stats)};
     machine_new(&m, "jit", 0, false);
     uint64_t a = space_new(&m), b = space_new(&m), at = 0x600000;
     uint8_t *low = mmap((void *)0x10600000, 4096, PROT_READ | PROT_WRITE,
