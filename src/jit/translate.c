@@ -538,8 +538,11 @@ struct jit_block *jit_translate(struct jit *jit, struct block *b)
         gen_jump(&t, t.offset);
     plan(&t, PLAN_COLD, 0);
     gen_colds(&t);
-    if (t.failed)
+    if (t.failed) {
+        if (jit->code_used == jit->stub_bytes) /* or all is about to be flushed */
+            windows_code_flushed(jit);
         return NULL;
+    }
     jit->code_used = (size_t)(t.end - jit->code_rw);
     jit->cold_used = (size_t)(t.cold_end - jit->code_rw);
     jit->stats.blocks++;
