@@ -397,11 +397,18 @@ static bool synchronize(struct jit *jit, struct window *w)
     return !close_if_stuck(jit, w);
 }
 
+/* A program, with segments that say nothing and a stack as wide as its code. */
+static bool can_use(const struct vcpu *c)
+{
+    uint32_t stack = cpu_is_64bit(c) ? MODE_STACK64 : MODE_STACK32;
+    return c->cpl == 3 && !mode_pinned(c->mode) && (c->mode & MODE_STACK_MASK) == stack;
+}
+
 bool windows_wanted(struct jit *jit)
 {
     struct windows *ws = jit->windows;
     const struct vcpu *c = jit->c;
-    if (!ws || c->cpl != 3 || mode_pinned(c->mode))
+    if (!ws || !can_use(c))
         return false;
     if (UNLIKELY(c->ev.watching)) {
         close_all(jit);
@@ -427,7 +434,7 @@ void windows_sample(struct jit *jit)
 {
     struct windows *ws = jit->windows;
     const struct vcpu *c = jit->c;
-    if (!ws || c->cpl != 3 || mode_pinned(c->mode) || c->ev.watching)
+    if (!ws || !can_use(c) || c->ev.watching)
         return;
     if (windows_wanted(jit)) {
         struct window *w = ws->current;

@@ -53,6 +53,7 @@ gdt:
     dq 0x0040f30000000fff       ; 38: 4 KiB of data
 tss_at:
     dq 0, 0
+    dq 0x008ff3000000ffff       ; 50: a stack for SP
 gdt_end:
 gdt_pointer:
     dw gdt_end - gdt - 1
