@@ -596,6 +596,27 @@ static unsigned narrow(struct machine *m, enum program p, uint32_t at, unsigned 
     return m->run_count - 1;
 }
 
+/* A flat segment whose stack pointer is SP, among programs with ESP; frames f. */
+static void stack_of_16_bits(struct machine *m, uint64_t cr3, const uint64_t *f)
+{
+    *word(m, entry_at(m, cr3, 0, 2)) = 0; /* the kernel's page of 2 MiB, in small ones */
+    for (uint64_t at = 0; at < 2 << 20; at += 4096)
+        map(m, cr3, at, at, P_P | P_W);
+    map(m, cr3, 0x9000, f[1], USER);
+    use(m, cr3);
+    for (unsigned k = 0; k < 2; k++) {
+        uint64_t *r = regs_for(m, n_stack);
+        r[R_SS] = k ? 0x53 : 0x23;
+        r[RSP] = 0x609100;
+        map(m, cr3, 0x609000, f[0], USER);
+        run_it(m, r, WARM);
+        go(m);
+        expect_end(m, &m->last[WARM - 1]);
+        assert_int_equal(*word(m, f[k] + 0xfc) >> 32, 0);
+        assert_int_equal(*word(m, f[k] + 0xfc) & 0xffffffff, r[RAX] & 0xffffffff);
+    }
+}
+
 static void compatible(struct machine *m)
 {
     uint64_t cr3 = space_new(m), f[4];
@@ -632,23 +653,7 @@ static void compatible(struct machine *m)
     run_it(m, r, WARM);
     go(m);
     assert_int_equal(m->last[up].gpr[RAX], *word(m, f[0] + 0x200) & 0xffffffff);
-    /* a flat segment whose stack pointer is SP, among programs with ESP */
-    *word(m, entry_at(m, cr3, 0, 2)) = 0; /* the kernel's page of 2 MiB, in small ones */
-    for (uint64_t at = 0; at < 2 << 20; at += 4096)
-        map(m, cr3, at, at, P_P | P_W);
-    map(m, cr3, 0x9000, f[1], USER);
-    use(m, cr3);
-    for (unsigned k = 0; k < 2; k++) {
-        r = regs_for(m, n_stack);
-        r[R_SS] = k ? 0x53 : 0x23;
-        r[RSP] = 0x609100;
-        map(m, cr3, 0x609000, f[0], USER);
-        run_it(m, r, WARM);
-        go(m);
-        expect_end(m, &m->last[WARM - 1]);
-        assert_int_equal(*word(m, f[k] + 0xfc) >> 32, 0);
-        assert_int_equal(*word(m, f[k] + 0xfc) & 0xffffffff, r[RAX] & 0xffffffff);
-    }
+    stack_of_16_bits(m, cr3, f);
     /* segments */
     unsigned a = narrow(m, n_code_read, 0x600200, WARM);
     unsigned b = narrow(m, n_code_write, 0x600200, WARM);
