@@ -612,8 +612,7 @@ static void stack_of_16_bits(struct machine *m, uint64_t cr3, const uint64_t *f)
         run_it(m, r, WARM);
         go(m);
         expect_end(m, &m->last[WARM - 1]);
-        assert_int_equal(*word(m, f[k] + 0xfc) >> 32, 0);
-        assert_int_equal(*word(m, f[k] + 0xfc) & 0xffffffff, r[RAX] & 0xffffffff);
+        assert_int_equal(*word(m, f[k] + 0xf8) >> 32, r[RAX] & 0xffffffff);
     }
 }
 
