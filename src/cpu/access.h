@@ -114,8 +114,6 @@ bool io_permitted(struct vcpu *c, unsigned port, unsigned size);
 /* For REP string chunks: host pointer for [linear, linear+*length) within one page, *length cut to
  * the page's end; NULL with c->fault untouched if the page needs the element-wise slow way. */
 void *mem_chunk(struct vcpu *c, uint64_t linear, enum access access, uint64_t *length);
-/* The same over several pages, as far as they are neighbours on the host, too. */
-void *mem_run(struct vcpu *c, uint64_t linear, enum access access, uint64_t *length);
 /* The same over several pages, as far as they follow each other on the host, too. */
 void *mem_run(struct vcpu *c, uint64_t linear, enum access access, uint64_t *length);
 

@@ -16,8 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FAULT_AROUND 65536u
-
 static uint64_t slot_count(const struct fs_window *w)
 {
     return w->bytes >> FS_SLOT_LOG2;

@@ -32,7 +32,7 @@ struct jit_site {
     uint8_t failures;
     bool whole;        /* there is no fast path */
     uint64_t since;    /* time stamp counter when `patience` was last full */
-    uint16_t patience; /* misses of `slot` before the operand goes by the TLB */
+    uint16_t patience; /* misses of what it remembers before it goes by the TLB, or the table */
     struct insn *insn; /* bound, and an end; NULL until C is called */
 };
 
@@ -54,7 +54,8 @@ struct jit_link {
 
 /*
  * A block of 16-bit code or non-flat segments is pinned: translated for one value of code_base
- * and of the limit of CS, so that IP is known; `other` are the translations for other values.
+ * and of the limit of CS, so that IP is known; `other` are the translations for other values. Of a
+ * block that is not, `other` is that for address spaces with a window, or that for those without.
  */
 struct jit_block {
     struct jit *jit;

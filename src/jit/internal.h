@@ -275,13 +275,7 @@ bool gen_by_window(const struct translation *t);
 /* Its slow path of kind COLD_STRAY. */
 void gen_stray(struct translation *t, const struct cold *k);
 /* Another access to the stack in 64-bit code, by what gen_stack left in T1. */
-struct jit_site *gen_window_next(struct translation *t, int32_t disp, unsigned bytes,
-                                 bool write);
-/* What gen_memory and gen_stack do not need, of T1 and T2. */
-static inline unsigned spare(struct rm rm)
-{
-    return rm.base == T1 || rm.index == T1 ? T2 : T1;
-}
+void gen_window_next(struct translation *t, int32_t disp, unsigned bytes, bool write);
 /* The same for an offset that is in T1 already. */
 void gen_check(struct translation *t, unsigned seg, unsigned bytes, bool write);
 /* The same for a linear address that is in T1 already. */

@@ -94,14 +94,20 @@ static struct insn *site_insn(struct jit_site *site, struct insn pair[2])
     return insn;
 }
 
+/* What the operand remembers was wrong PATIENCE times. Whether that was soon; it begins anew. */
+static bool lost_patience(struct jit_site *site)
+{
+    uint64_t now = __builtin_ia32_rdtsc(), took = now - site->since;
+    site->patience = PATIENCE;
+    site->since = now;
+    return took <= PATIENCE * MISS_TICKS || site->block->jit->limited;
+}
+
 /* The operand's slot was the wrong one too often: it goes by the table of pages from now on. */
 static void change_to_pages(struct jit_site *site)
 {
     struct jit_block *b = site->block;
-    uint64_t now = __builtin_ia32_rdtsc(), took = now - site->since;
-    site->patience = PATIENCE;
-    site->since = now;
-    if (b->dead || (took > PATIENCE * MISS_TICKS && !b->jit->limited))
+    if (!lost_patience(site) || b->dead)
         return;
     b->block->paged |= BIT64(site->index);
     jit_drop(b->jit, b);
@@ -166,12 +172,9 @@ static uint64_t fill_tlb(struct jit_site *site, bool *faults)
 static uint64_t change_to_table(struct jit_site *site)
 {
     struct jit_block *b = site->block;
-    uint64_t now = __builtin_ia32_rdtsc(), took = now - site->since;
-    site->patience = PATIENCE;
-    site->since = now;
     b->jit->want = b->level;
     b->jit->x87_want = b->x87;
-    if (!b->dead && took > PATIENCE * MISS_TICKS && !b->jit->limited)
+    if (!lost_patience(site) && !b->dead)
         return site->back;
     b->block->strays |= BIT64(site->index);
     if (!b->dead)

@@ -508,10 +508,7 @@ static bool continues(const struct windows *ws, struct vcpu *c, const struct win
 {
     uint64_t linear = of->linear + (uint64_t)by;
     return !find_any(w, linear) && look(ws, c, linear, next) &&
-           next->offset == of->offset + (uint64_t)by && next->writable == of->writable &&
-           (!next->writable ||
-            !(__atomic_load_n(&ws->ram->tags[next->offset >> 12], __ATOMIC_RELAXED) &
-              RAM_CODE));
+           next->offset == of->offset + (uint64_t)by && next->writable == of->writable;
 }
 
 /* One page, and those around it that lie in RAM as they do here. */

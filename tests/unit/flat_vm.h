@@ -51,7 +51,9 @@ static const struct weir_dev_class probe_class = {.name = "probe",
                                                   .fields = no_fields,
                                                   .user_creatable = true};
 
-static inline weir *flat_vm(const char *engine, unsigned bits, const void *code, size_t bytes)
+/* With one device. */
+static inline weir *flat_machine(const char *engine, unsigned bits, uint64_t ram_bytes,
+                                 const struct weir_dev_class *device)
 {
     struct weir_config config;
     weir *vm;
@@ -59,11 +61,17 @@ static inline weir *flat_vm(const char *engine, unsigned bits, const void *code,
     config.machine = "none";
     config.accel = engine;
     config.cpu = "max";
-    config.ram_bytes = 16 << 20;
+    config.ram_bytes = ram_bytes;
     assert_int_equal(weir_create(&config, &vm), 0);
-    assert_int_equal(weir_device_class_add(vm, &probe_class), 0);
-    assert_int_equal(weir_device_add(vm, "probe", NULL, NULL, NULL), 0);
+    assert_int_equal(weir_device_class_add(vm, device), 0);
+    assert_int_equal(weir_device_add(vm, device->name, NULL, NULL, NULL), 0);
     assert_int_equal(weir_boot_flat(vm, bits, CODE, STACK, TABLES), 0);
+    return vm;
+}
+
+static inline weir *flat_vm(const char *engine, unsigned bits, const void *code, size_t bytes)
+{
+    weir *vm = flat_machine(engine, bits, 16 << 20, &probe_class);
     weir_mem_write(vm, CODE, code, bytes);
     return vm;
 }

@@ -18,7 +18,7 @@
 
 static const char *image;
 
-static inline weir *image_vm(const char *accel, unsigned bits)
+static inline weir *image_machine(const char *accel, unsigned bits, uint64_t ram_bytes)
 {
     static uint8_t code[65536];
     struct weir_config config;
@@ -31,12 +31,17 @@ static inline weir *image_vm(const char *accel, unsigned bits)
     config.machine = "none";
     config.accel = accel;
     config.cpu = "max";
-    config.ram_bytes = 2 << 20;
+    config.ram_bytes = ram_bytes;
     assert_int_equal(weir_create(&config, &vm), 0);
-    weir_mem_write(vm, START, code, bytes);
+    assert_int_equal(weir_mem_write(vm, START, code, bytes), 0);
     weir_boot_flat(vm, bits, START, STACK, TABLES);
     weir_set_reset_exits(vm, true);
     return vm;
+}
+
+static inline weir *image_vm(const char *accel, unsigned bits)
+{
+    return image_machine(accel, bits, 2 << 20);
 }
 
 /* In pieces of `budget` instructions; 0: at once. */

@@ -183,28 +183,15 @@ static inline void use(struct machine *m, uint64_t cr3)
 static inline void machine_new(struct machine *m, const char *accel, uint64_t budget,
                                bool windows)
 {
-    static uint8_t code[65536];
-    struct weir_config config;
-    FILE *f = fopen(image, "rb");
-    assert_non_null(f);
-    size_t bytes = fread(code, 1, sizeof(code), f);
-    fclose(f);
-    weir_config_init(&config, sizeof(config));
-    config.machine = "none";
-    config.accel = accel;
-    config.cpu = "max";
-    config.ram_bytes = RAM_BYTES;
     struct result *log = m->log;
     *m = (struct machine){.budget = budget, .log = log};
-    assert_int_equal(weir_create(&config, &m->vm), 0);
+    m->vm = image_machine(accel, 64, RAM_BYTES);
     m->c = vcpu_of(weir_get_vcpu(m->vm, 0));
     if (windows)
         assert_true(jit_windows_always(m->c));
     m->ram = weir_ram_pointer(m->vm, 0, RAM_BYTES);
     assert_non_null(m->ram);
-    assert_int_equal(weir_mem_write(m->vm, START, code, bytes), 0);
-    weir_boot_flat(m->vm, 64, START, STACK, TABLES);
-    weir_set_reset_exits(m->vm, true);
+    const uint8_t *code = m->ram + START;
     m->commands = (void *)(m->ram + COMMANDS);
     memcpy(m->code, code + 8, sizeof(m->code));
     uint16_t count;

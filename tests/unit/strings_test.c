@@ -49,17 +49,7 @@ static const struct weir_dev_class regs_class = {.name = "regs",
 
 static weir *start(void)
 {
-    struct weir_config config;
-    weir *vm;
-    weir_config_init(&config, sizeof(config));
-    config.machine = "none";
-    config.accel = engine;
-    config.cpu = "max";
-    config.ram_bytes = RAM_END;
-    assert_int_equal(weir_create(&config, &vm), 0);
-    assert_int_equal(weir_device_class_add(vm, &regs_class), 0);
-    assert_int_equal(weir_device_add(vm, "regs", NULL, NULL, NULL), 0);
-    assert_int_equal(weir_boot_flat(vm, 64, CODE, STACK, TABLES), 0);
+    weir *vm = flat_machine(engine, 64, RAM_END, &regs_class);
     for (unsigned k = 0; k < BYTES; k++)
         shadow[k] =
             k < RAM_END - LOW ? (uint8_t)rand() : (uint8_t)(7 * (k - RAM_END + LOW) + 1);

@@ -207,7 +207,8 @@ bool gen_by_window(const struct translation *t)
     return t->windowed && !(t->block->outside >> t->at & 1) && !needs_limit(&t->insns[t->at]);
 }
 
-static struct jit_site *window_site(struct translation *t, unsigned bytes, bool write)
+static struct jit_site *window_site(struct translation *t, const struct insn *i, unsigned bytes,
+                                    bool write)
 {
     struct jit_site *site = site_new(t);
     if (!site)
@@ -217,32 +218,18 @@ static struct jit_site *window_site(struct translation *t, unsigned bytes, bool 
     site->back = as_here(&t->as);
     site->last_byte = (uint8_t)(bytes - 1);
     site->write = write;
-    site->fault.begin = site->back;
-    fault_site_add(&t->jit->windows->faults, &site->fault);
-    cold_add(t, NULL, site, NULL);
-    if (!t->failed)
-        t->cold[t->colds - 1].kind = t->flags == FLAGS_LIVE ? COLD_WINDOW_LIVE : COLD_WINDOW;
-    return site;
-}
-
-static struct jit_site *operand_site(struct translation *t, const struct insn *i,
-                                     unsigned bytes, bool write)
-{
-    struct jit_site *site = window_site(t, bytes, write);
-    if (!site)
-        return NULL;
     site->operand.base = i->base;
     site->operand.index = i->index;
     site->operand.scale = i->scale;
     site->operand.seg = i->seg;
     site->operand.addrsize = i->addrsize;
     site->operand.disp = i->disp;
+    site->fault.begin = site->back;
+    fault_site_add(&t->jit->windows->faults, &site->fault);
+    cold_add(t, NULL, site, NULL);
+    if (!t->failed)
+        t->cold[t->colds - 1].kind = t->flags == FLAGS_LIVE ? COLD_WINDOW_LIVE : COLD_WINDOW;
     return site;
-}
-
-static void gen_number(struct translation *t, unsigned reg, unsigned address)
-{
-    as_rorx(&t->as, reg, address, PIECE_LOG2);
 }
 
 /* Operands with the same base in code that is near share one; the stack has its own. */
@@ -260,7 +247,7 @@ static void gen_distance(struct translation *t, const struct insn *i, struct jit
                          bool flags_free, unsigned reg, unsigned address)
 {
     struct as *a = &t->as;
-    gen_number(t, reg, address);
+    as_rorx(a, reg, address, PIECE_LOG2);
     if (!flags_free || !t->block->hot || t->block->strays >> t->at & 1) {
         as_op(a, OPC(1, 0xb6) | OP_BYTE_RM, reg, rm_reg(reg), 0);
         as_load_gs(a, reg, reg);
@@ -375,7 +362,7 @@ static struct rm gen_window(struct translation *t, const struct insn *i, unsigne
                             bool write, bool sum)
 {
     bool flags_free = i->code_bits == 64 && flags_spare(t);
-    struct jit_site *site = operand_site(t, i, bytes, write);
+    struct jit_site *site = window_site(t, i, bytes, write);
     if (!site)
         return rm_mem(T1, 0);
     if (i->code_bits != 64)
@@ -387,32 +374,24 @@ static struct rm gen_window(struct translation *t, const struct insn *i, unsigne
                    : window_by_address(t, i, g, site, flags_free, sum);
 }
 
-static struct rm gen_window_stack(struct translation *t, int32_t disp, unsigned bytes,
-                                  bool write)
+/* SP + disp, as wide as the code. */
+static struct insn stack_operand(const struct translation *t, int32_t disp)
 {
     bool wide = t->insns[0].code_bits == 64;
-    struct insn operand = {.base = RSP,
-                           .index = REG_NONE,
-                           .seg = SEG_SS,
-                           .disp = disp,
-                           .addrsize = wide ? 8 : 4,
-                           .code_bits = wide ? 64 : 32};
-    return gen_window(t, &operand, bytes, write, false);
+    return (struct insn){.base = RSP,
+                         .index = REG_NONE,
+                         .seg = SEG_SS,
+                         .disp = disp,
+                         .addrsize = wide ? 8 : 4,
+                         .code_bits = wide ? 64 : 32};
 }
 
-struct jit_site *gen_window_next(struct translation *t, int32_t disp, unsigned bytes,
-                                 bool write)
+void gen_window_next(struct translation *t, int32_t disp, unsigned bytes, bool write)
 {
-    struct jit_site *site = window_site(t, bytes, write);
-    if (!site)
-        return NULL;
-    site->operand.base = RSP;
-    site->operand.index = REG_NONE;
-    site->operand.seg = SEG_SS;
-    site->operand.addrsize = 8;
-    site->operand.disp = disp;
-    site->follows = true;
-    return site;
+    struct insn operand = stack_operand(t, disp);
+    struct jit_site *site = window_site(t, &operand, bytes, write);
+    if (site)
+        site->follows = true;
 }
 
 /* ---- all ways ---- */
@@ -481,8 +460,10 @@ void gen_address(struct translation *t, const struct insn *i, unsigned bytes, bo
 
 struct rm gen_stack(struct translation *t, int32_t disp, unsigned bytes, bool write)
 {
-    if (gen_by_window(t))
-        return gen_window_stack(t, disp, bytes, write);
+    if (gen_by_window(t)) {
+        struct insn operand = stack_operand(t, disp);
+        return gen_window(t, &operand, bytes, write, false);
+    }
     flags_preserve(t);
     uint32_t stack = t->out->mode & MODE_STACK_MASK;
     if (stack == MODE_STACK64 && disp == 0)
