@@ -175,7 +175,7 @@ struct weir_hc_bytes {
 
 #define WEIR_HC_CONTROL_EXIT     0x0300 /* ends the run; the process exits with `value` & 255 */
 #define WEIR_HC_CONTROL_RESET    0x0301
-#define WEIR_HC_CONTROL_SNAPSHOT 0x0302
+#define WEIR_HC_CONTROL_SNAPSHOT 0x0302 /* asks whoever embeds the machine, who gets `value` */
 #define WEIR_HC_CONTROL_CLOCK                                                                  \
     0x0303 /* sets the RTC: `seconds` since 1970 (0: the host's time) */
 struct weir_hc_control {

@@ -29,6 +29,14 @@ WEIR_API weir_gva weir_hostcall_address(weir_vcpu *cpu);
 typedef void weir_output_fn(void *ctx, const char *bytes, size_t length);
 WEIR_API void weir_on_hostcall_output(weir *vm, weir_output_fn *fn, void *ctx);
 
+/* Gets the guest's request to keep its state (CONTROL_SNAPSHOT, with the block's `value`) and
+ * answers it: 0 or WEIR_HC_E*. In the vCPU thread, in the middle of the call: to take the state it
+ * calls weir_pause, and weir_run returns behind the call with the answer in the guest's block; RAM
+ * (memory.h) and registers (context.h) are then what the guest asked to keep. Without it the guest
+ * gets EOPNOTSUPP: the library keeps no snapshots of devices. */
+typedef unsigned weir_snapshot_request_fn(void *ctx, uint32_t value);
+WEIR_API void weir_on_snapshot_request(weir *vm, weir_snapshot_request_fn *fn, void *ctx);
+
 /* The text that CLIP_GET and CLIP_PUT share with the guest. get: copies at most `room` bytes,
  * returns the whole length. */
 WEIR_API size_t weir_clipboard_get(weir *vm, char *buffer, size_t room);

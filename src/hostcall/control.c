@@ -29,10 +29,11 @@ unsigned control_reset(weir_call *call)
     return 0;
 }
 
-/* There are no snapshots of a running machine yet. */
 unsigned control_snapshot(weir_call *call)
 {
-    return WEIR_HC_EOPNOTSUPP;
+    const struct weir_hc_control *a = (const struct weir_hc_control *)call->block;
+    struct hostcall *h = call->h;
+    return h->snapshot ? h->snapshot(h->snapshot_ctx, a->value) : WEIR_HC_EOPNOTSUPP;
 }
 
 unsigned control_clock(weir_call *call)

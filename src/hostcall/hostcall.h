@@ -92,6 +92,8 @@ struct hostcall {
     uint64_t clip_bytes;
     weir_output_fn *output;
     void *output_ctx;
+    weir_snapshot_request_fn *snapshot;
+    void *snapshot_ctx;
     struct sg_list *sg; /* sg.c */
     uint32_t sg_count;
     struct export *export;            /* export.h */

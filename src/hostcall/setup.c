@@ -445,6 +445,15 @@ void weir_on_hostcall_output(weir *vm, weir_output_fn *fn, void *ctx)
     h->output_ctx = ctx;
 }
 
+void weir_on_snapshot_request(weir *vm, weir_snapshot_request_fn *fn, void *ctx)
+{
+    struct hostcall *h = hostcall_of(vm);
+    if (!h)
+        return;
+    h->snapshot = fn;
+    h->snapshot_ctx = ctx;
+}
+
 int weir_service_add(weir *vm, const struct weir_service *service)
 {
     struct hostcall *h;

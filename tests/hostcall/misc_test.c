@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include <weir/context.h>
 #include <weir/export.h>
 #include <weir/machine.h>
 
@@ -144,6 +145,63 @@ static void control(void **state)
     s.handle = 5;
     assert_int_equal(rig_call(&r, &s, WEIR_HC_CONTROL_SCREENSHOT, sizeof(s)), WEIR_HC_EBADF);
     rig_close(&r);
+}
+
+struct wish {
+    weir *vm;
+    uint32_t value;
+};
+static unsigned pause_for_snapshot(void *ctx, uint32_t value)
+{
+    struct wish *w = ctx;
+    w->value = value;
+    if (value == 5)
+        return WEIR_HC_ENOSPC;
+    weir_pause(w->vm);
+    return 0;
+}
+
+/* The guest asks, the embedder keeps what it is, and the guest goes on from there again and again. */
+static void snapshot(void **state)
+{
+    for (unsigned n = 0; n < 2; n++) {
+        struct rig r;
+        struct weir_exit e;
+        rig_open(&r, n ? "jit" : "interp", 32, false, "control=on");
+        weir_vcpu *cpu = (weir_vcpu *)r.c;
+        struct wish wish = {.vm = r.vm};
+        weir_on_snapshot_request(r.vm, pause_for_snapshot, &wish);
+        const uint8_t behind[] = {0x40, 0xff, 0x05, 0,
+                                  0,    0x40, 0,    0xf4}; /* INC EAX, [400000] */
+        weir_mem_write(r.vm, RIG_CODE + 7, behind, sizeof(behind));
+        struct weir_hc_control a = {
+            .header = {WEIR_HC_MAGIC, 1, WEIR_HC_CONTROL_SNAPSHOT, 99, 99, sizeof(a)},
+            .value = 7};
+        memcpy(rig_ram(&r, RIG_BLOCK), &a, sizeof(a));
+        assert_int_equal(weir_run(cpu, 0, &e), 0);
+        assert_int_equal(e.reason, WEIR_EXIT_PAUSED);
+        assert_int_equal(wish.value, 7);
+        struct weir_context kept = {.size = sizeof(kept)};
+        assert_int_equal(weir_context_get(cpu, WEIR_CONTEXT_ALL, &kept), 0);
+        assert_int_equal(kept.rip, RIG_CODE + 7);
+        void *ram = malloc(RIG_RAM);
+        assert_int_equal(weir_mem_read(r.vm, 0, ram, RIG_RAM), 0);
+        memcpy(&a, (char *)ram + RIG_BLOCK, sizeof(a));
+        assert_int_equal(a.header.error, 0);
+        weir_resume(r.vm);
+        for (unsigned k = 0; k < 3; k++) {
+            assert_int_equal(weir_run(cpu, 0, &e), 0);
+            assert_int_equal(e.reason, WEIR_EXIT_HALT);
+            assert_int_equal((uint32_t)r.c->gpr[0], (uint32_t)kept.gpr[0] + 1);
+            assert_int_equal(*(uint32_t *)rig_ram(&r, RIG_DATA), 1);
+            assert_int_equal(weir_mem_write(r.vm, 0, ram, RIG_RAM), 0);
+            assert_int_equal(weir_context_set(cpu, WEIR_CONTEXT_ALL, &kept), 0);
+        }
+        free(ram);
+        a.value = 5; /* what the embedder answers is the guest's */
+        assert_int_equal(rig_call(&r, &a, WEIR_HC_CONTROL_SNAPSHOT, sizeof(a)), WEIR_HC_ENOSPC);
+        rig_close(&r);
+    }
 }
 
 /* ---- scatter-gather ---- */
@@ -311,9 +369,13 @@ static void export(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(console_and_log), cmocka_unit_test(clipboard),
-        cmocka_unit_test(arguments),       cmocka_unit_test(random_and_time),
-        cmocka_unit_test(control),         cmocka_unit_test(sg),
+        cmocka_unit_test(console_and_log),
+        cmocka_unit_test(clipboard),
+        cmocka_unit_test(arguments),
+        cmocka_unit_test(random_and_time),
+        cmocka_unit_test(control),
+        cmocka_unit_test(snapshot),
+        cmocka_unit_test(sg),
         cmocka_unit_test(export),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
