@@ -50,6 +50,7 @@ struct jit_link {
     uint32_t patience;     /* how often it may lead astray before C links it again */
     bool saved;            /* flags are in flags_ax there */
     bool shadow;           /* interrupts are held off for the instruction there */
+    bool returns;          /* it leads behind a CALL, when that has come back */
 };
 
 /*

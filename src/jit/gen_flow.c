@@ -88,9 +88,14 @@ static void gen_remember_return(struct translation *t)
     a->p += 4;
     uint8_t *body = a->p - 4;
     as_lea(a, H_RSP, rm_mem(H_RSP, 8));
-    enum flags_at flags = t->flags;
+    enum flags_at flags = t->flags == FLAGS_SAVED ? FLAGS_SAVED : FLAGS_DEAD;
+    bool relies = t->relies;
     t->flags = FLAGS_SAVED;
+    t->relies = false;
+    t->returns = true;
     gen_jump(t, t->offset);
+    t->returns = false;
+    t->relies = relies;
     t->flags = flags;
     as_patch(a, body, as_here(a));
 }
@@ -150,6 +155,7 @@ static struct jit_link *link_new(struct translation *t, int64_t offset)
     link->shadow = t->shadow;
     plan(t, PLAN_LINK, offset);
     link->flags_dead = t->relies;
+    link->returns = t->returns;
     link->saved = t->flags == FLAGS_SAVED || t->flags == FLAGS_DEAD || t->relies;
     return link;
 }
@@ -189,9 +195,17 @@ static void gen_jump_far(struct translation *t, int64_t offset)
     cold_add_far(t, link->patch, link);
 }
 
+/* The loop that a block is overwrites the flags before it looks at them. */
+static bool begins_anew(const struct translation *t, int64_t offset)
+{
+    return !t->pinned && !t->live[0] && offset == (int64_t)(t->block->gpa & 0xfff);
+}
+
 void gen_jump(struct translation *t, int64_t offset)
 {
     struct as *a = &t->as;
+    if (begins_anew(t, offset) && t->flags != FLAGS_SAVED)
+        t->flags = FLAGS_DEAD;
     if (!linkable(offset) && !t->pinned) {
         gen_jump_far(t, offset);
         return;
@@ -248,13 +262,13 @@ unsigned successors(struct translation *t, int64_t offsets[2])
     const struct insn *last = &t->insns[t->count - 1];
     unsigned count = 0;
     t->offset = (unsigned)(t->block->gpa & 0xfff) + t->block->bytes;
-    if (last->op == OP_JMP || last->op == OP_JCC) {
+    if (last->op == OP_JMP || last->op == OP_JCC || last->op == OP_CALL) {
         if (!near_target(t, last, &offsets[count++]))
             return 0;
     } else if (block_ends_at(last)) {
         return 0;
     }
-    if (last->op != OP_JMP)
+    if (last->op != OP_JMP && last->op != OP_CALL)
         offsets[count++] = t->offset;
     return linkable(offsets[0]) && linkable(offsets[count - 1]) ? count : 0;
 }
@@ -498,7 +512,8 @@ static bool gen_call_near(struct translation *t, const struct insn *i)
     gen_rip(t, t->offset);
     as_store_n(&t->as, to, T2, bytes);
     gen_move_sp(t, -(int32_t)bytes);
-    flags_save_all(t);
+    if (!t->relies)
+        flags_save_all(t);
     gen_remember_return(t);
     gen_jump(t, target);
     return true;
@@ -606,6 +621,36 @@ static bool in_run(const struct translation *t, unsigned n, unsigned op)
            (kind == KIND_Z ? i->reg : i->rm) != RSP && kind != KIND_I;
 }
 
+/* Does no more than something between registers that are on the host, where T1 stays. */
+static bool between_registers(const struct translation *t, unsigned n)
+{
+    const struct insn *i = &t->insns[n];
+    if (n >= t->count || i->mem || i->opsize < 4 || i->prefixes & PFX_LOCK)
+        return false;
+    const struct operand_form *o = insn_row(i)->operands;
+    switch (i->op) {
+    case OP_MOV:
+    case OP_XOR:
+    case OP_TEST:
+    case OP_AND:
+    case OP_OR:
+    case OP_ADD:
+    case OP_SUB:
+    case OP_CMP:
+        break;
+    default:
+        return false;
+    }
+    for (unsigned k = 0; k < 4 && o[k].kind != KIND_NONE; k++) {
+        unsigned guest = o[k].kind == KIND_G || o[k].kind == KIND_Z ? i->reg : i->rm;
+        bool reg = o[k].kind == KIND_G || o[k].kind == KIND_Z || o[k].kind == KIND_E;
+        if ((!reg && o[k].kind != KIND_I) ||
+            (reg && (guest == RSP || host_reg(guest) == SPILLED)))
+            return false;
+    }
+    return true;
+}
+
 static void gen_run_move(struct translation *t, const struct insn *i, struct rm at)
 {
     struct as *a = &t->as;
@@ -621,41 +666,65 @@ static void gen_run_move(struct translation *t, const struct insn *i, struct rm 
 }
 
 /* The same where the stack is in a window: each move by itself, as it may fault, and SP with it.
- * Whatever C does ends the block, as T1 has the distance. */
+ * Whatever C does ends the block, as T1 has the distance. Others of the n may be between them. */
 static void gen_run_in_window(struct translation *t, unsigned n, bool returns)
 {
     struct as *a = &t->as;
     unsigned first = t->at, colds = t->colds;
     bool push = t->insns[first].op == OP_PUSH;
     int32_t disp = push ? -8 : 0;
-    if (returns)
-        flags_save_all(t);
     for (unsigned k = 0; k < n + returns && !t->failed; k++) {
         t->at = first + k;
+        const struct insn *i = &t->insns[t->at];
+        bool moves = k == n || i->op == (push ? OP_PUSH : OP_POP);
         if (k) {
             plan(t, PLAN_INSN, t->live[t->at]);
-            t->offset += t->insns[t->at].length;
-            gen_window_next(t, disp, 8, push);
-        } else {
-            gen_stack(t, disp, 8, push);
+            t->offset += i->length;
         }
-        plan(t, PLAN_MAKE, 0);
+        if (returns && (k == 0 || k == n))
+            flags_preserve(t);
+        if (k == 0)
+            gen_stack(t, disp, 8, push);
+        else if (moves)
+            gen_window_next(t, disp, 8, push);
+        plan(t, moves ? PLAN_MAKE : PLAN_COPY, 0);
         if (k == n) {
             as_load(a, T2, rm_sib(T1, H_SP, 0, 0));
-            break;
+        } else if (moves) {
+            gen_run_move(t, i, rm_sib(T1, H_SP, 0, disp));
+            gen_move_sp(t, push ? -8 : 8);
+        } else {
+            gen_integer(t, i);
         }
-        gen_run_move(t, &t->insns[t->at], rm_sib(T1, H_SP, 0, disp));
-        gen_move_sp(t, push ? -8 : 8);
     }
     for (unsigned k = colds; k < t->colds; k++)
         t->cold[k].site->alone = true;
 }
 
-/* Whether all of them may use one. */
-static bool run_in_window(const struct translation *t, unsigned words)
+static bool is_plain_ret(const struct translation *t, unsigned n)
 {
-    uint64_t all = (BIT64(words) - 1) << t->at;
-    return t->windowed && is_wide(t) && !(t->block->outside & all);
+    const struct insn *ret = &t->insns[n];
+    return n < t->count && ret->op == OP_RET && ret->opsize == (is_wide(t) ? 8 : 4);
+}
+
+/* How many instructions belong to such a run, without the RET. */
+static unsigned run_in_window_length(const struct translation *t, unsigned op)
+{
+    unsigned n = 0, last = 0;
+    for (;; n++) {
+        if (n == RUN_MAX || n + t->at >= t->count)
+            return last;
+        if (in_run(t, t->at + n, op))
+            last = n + 1;
+        else if (!between_registers(t, t->at + n))
+            return op == OP_POP && is_plain_ret(t, t->at + n) ? n : last;
+    }
+}
+
+/* Whether n instructions may use one. */
+static bool may_use_window(const struct translation *t, unsigned n)
+{
+    return !(t->block->outside & (BIT64(n) - 1) << t->at);
 }
 
 bool gen_stack_run(struct translation *t, bool *ended)
@@ -664,18 +733,20 @@ bool gen_stack_run(struct translation *t, bool *ended)
     unsigned op = t->insns[t->at].op, n = 0, bytes = is_wide(t) ? 8 : 4, colds = t->colds;
     if (t->pinned || (op != OP_PUSH && op != OP_POP) || t->block->ungrouped >> t->at & 1)
         return false;
-    while (n < RUN_MAX && in_run(t, t->at + n, op))
+    bool windowed = t->windowed && is_wide(t);
+    if (windowed)
+        n = run_in_window_length(t, op);
+    while (!windowed && n < RUN_MAX && in_run(t, t->at + n, op))
         n++;
     const struct insn *ret = &t->insns[t->at + n];
-    bool returns =
-        op == OP_POP && t->at + n < t->count && ret->op == OP_RET && ret->opsize == bytes;
+    bool returns = op == OP_POP && is_plain_ret(t, t->at + n);
     unsigned words = n + returns;
     if (words < 2 || stack_mode(t) != (is_wide(t) ? MODE_STACK64 : MODE_STACK32))
         return false;
     int32_t size = (int32_t)(words * bytes);
     int32_t ret_moves =
         (int32_t)(bytes + (returns && ret->opcode == 0xc2 ? (uint16_t)ret->imm : 0));
-    if (run_in_window(t, words)) {
+    if (windowed && may_use_window(t, words)) {
         gen_run_in_window(t, n, returns);
         *ended = returns;
         if (returns)

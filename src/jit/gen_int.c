@@ -73,6 +73,14 @@ static void emit(struct translation *t, const struct insn *i, const struct parts
         as_bytes(&t->as, i->imm, p->imm_bytes);
 }
 
+/* Nothing of the register's old value matters. (BSF and its like leave it alone at times.) */
+static bool only_written(const struct insn *i, const struct operand_form *o)
+{
+    bool moves =
+        i->op == OP_MOV || i->op == OP_MOVZX || i->op == OP_MOVSX || i->op == OP_MOVSXD;
+    return moves && i->opsize >= 4 && o->access == ACCESS_MODE_W;
+}
+
 /* modrm.reg in a host register; spilled ones come to T2. */
 static unsigned reg_fetch(struct translation *t, const struct insn *i, const struct parts *p)
 {
@@ -81,14 +89,15 @@ static unsigned reg_fetch(struct translation *t, const struct insn *i, const str
     unsigned reg = byte_host(i->reg, p->op & OP_BYTE_REG);
     if (reg != SPILLED)
         return reg;
-    as_load(&t->as, T2, guest_home(t, i->reg));
+    if (!only_written(i, p->reg))
+        home_load(t, T2, i->reg);
     return T2;
 }
 static void reg_put(struct translation *t, const struct insn *i, const struct parts *p,
                     unsigned reg)
 {
     if (p->reg && reg == T2 && p->reg->access & ACCESS_MODE_W)
-        as_store(&t->as, guest_home(t, i->reg), T2);
+        home_store(t, T2, i->reg);
 }
 
 static bool gen_memory_form(struct translation *t, const struct insn *i, struct parts *p)
@@ -105,7 +114,8 @@ static bool gen_memory_form(struct translation *t, const struct insn *i, struct 
     struct rm rm = rm_mem(T1, 0);
     if (window) {
         flags_before(t);
-        sum = !p->reg || byte_host(i->reg, p->op & OP_BYTE_REG) != SPILLED;
+        sum = !p->reg || byte_host(i->reg, p->op & OP_BYTE_REG) != SPILLED ||
+              only_written(i, p->reg);
     }
     if (locked)
         gen_address(t, i, p->rm_bytes, write);
@@ -158,11 +168,12 @@ static bool gen_register_form(struct translation *t, const struct insn *i, struc
         emit(t, i, p, reg, rm_reg(rm));
         reg_put(t, i, p, reg);
     } else if (indexed || (writes && (i->opsize == 4 || p->reg))) {
-        as_load(&t->as, T1, guest_home(t, i->rm));
+        if (!only_written(i, p->rm))
+            home_load(t, T1, i->rm);
         emit(t, i, p, reg, rm_reg(T1));
         reg_put(t, i, p, reg); /* first: of XADD r, r the sum remains */
         if (writes)
-            as_store(&t->as, guest_home(t, i->rm), T1);
+            home_store(t, T1, i->rm);
     } else {
         emit(t, i, p, reg, guest_home(t, i->rm));
         reg_put(t, i, p, reg);
@@ -238,7 +249,7 @@ static bool gen_mov(struct translation *t, const struct insn *i)
         unsigned reg = host_reg(i->reg);
         as_mov_imm(a, reg == SPILLED ? T1 : reg, v);
         if (reg == SPILLED)
-            as_store(a, guest_home(t, i->reg), T1);
+            home_store(t, T1, i->reg);
         return true;
     }
     if (dst->kind != KIND_O && src->kind != KIND_O)

@@ -19,6 +19,7 @@ struct form {
     bool load_reg, load_rm, load_vvvv, store_reg, store_rm, store_vvvv;
     bool memory, written, rm_used, reg_used, w;
     unsigned bytes;
+    struct rm operand; /* in memory */
 };
 
 static bool place_gpr(struct form *f, const struct operand *o)
@@ -157,7 +158,7 @@ static void put_modrm(struct as *a, const struct insn *i, const struct form *f)
 {
     unsigned reg = f->reg_used ? f->reg & 7 : i->modrm >> 3 & 7u;
     if (i->mem)
-        as8(a, reg << 3 | (T1 & 7));
+        as_modrm(a, reg, f->operand, 0);
     else
         as8(a, 0xc0 | reg << 3 | (f->rm_used ? f->rm & 7 : i->modrm & 7u));
 }
@@ -170,7 +171,7 @@ static void put_legacy(struct as *a, const struct insn *i, const struct form *f,
         as8(a, 0xf3);
     else if (i->prefixes & PFX_OPSIZE)
         as8(a, 0x66);
-    unsigned rex = (unsigned)f->w << 3 | (f->reg >> 3 & 1) << 2 | (b & 1);
+    unsigned rex = (unsigned)f->w << 3 | (f->reg >> 3 & 1) << 2 | b;
     if (rex)
         as8(a, 0x40 | rex);
     as8(a, 0x0f);
@@ -192,7 +193,7 @@ static void put_vex(struct as *a, const struct insn *i, const struct form *f, un
     const uint8_t *raw = vex_payload(i);
     unsigned length_pp = (raw[0] == 0xc5 ? raw[1] : raw[2]) & 7;
     as8(a, 0xc4);
-    as8(a, (!(f->reg >> 3 & 1)) << 7 | 1 << 6 | (!(b & 1)) << 5 | i->map);
+    as8(a, (!(f->reg >> 3 & 1)) << 7 | (!(b >> 1)) << 6 | (!(b & 1)) << 5 | i->map);
     as8(a, (unsigned)f->w << 7 | (~f->vvvv & 15) << 3 | length_pp);
     as8(a, i->opcode);
 }
@@ -224,7 +225,15 @@ static void put_immediates(struct as *a, const struct insn *i)
 
 static void put(struct as *a, const struct insn *i, const struct form *f)
 {
-    unsigned b = i->mem ? 1 : (f->rm >> 3 & 1) | (f->rm >> 4 & 1) << 1;
+    unsigned b = (f->rm >> 3 & 1) | (f->rm >> 4 & 1) << 1; /* REX.B and X, VEX's are inverted */
+    if (i->mem)
+        b = (f->operand.base >> 3 & 1u) | (f->operand.index >> 3 & 1u) << 1;
+    if (f->operand.base == NO_BASE)
+        b &= 2;
+    if (i->mem && f->operand.gs32) {
+        as8(a, 0x65);
+        as8(a, 0x67);
+    }
     if (i->prefixes & PFX_EVEX)
         put_evex(a, i, f, b);
     else if (i->prefixes & PFX_VEX)
@@ -256,6 +265,26 @@ static void store_spilled(struct translation *t, const struct form *f)
         as_store(&t->as, guest_home(t, f->spilled_rm), T1);
 }
 
+/* A window leaves it to the host to see that it is not aligned. */
+static void gen_operand(struct translation *t, const struct insn *i, struct form *f)
+{
+    struct as *a = &t->as;
+    unsigned alignment = insn_mem_alignment(i);
+    bool spilled = f->spilled_reg != REG_NONE || f->spilled_vvvv != REG_NONE;
+    f->operand = rm_mem(T1, 0);
+    if (gen_by_window(t) && !(i->prefixes & PFX_EVEX)) {
+        flags_before(t);
+        f->operand = gen_memory(t, i, f->bytes, f->written, !spilled);
+        return;
+    }
+    gen_address(t, i, f->bytes, f->written);
+    if (alignment) {
+        flags_preserve(t);
+        as_op_imm(a, OPC(0, 0xf6), 0, rm_reg(T1), alignment - 1, 1);
+        gen_bail(t, CC_NE);
+    }
+}
+
 bool gen_vector(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
@@ -270,15 +299,8 @@ bool gen_vector(struct translation *t, const struct insn *i)
         return false;
     if (op_table[i->op].class == CLASS_HOST && t->level == FPU_NONE)
         return false;
-    if (f.memory) {
-        gen_address(t, i, f.bytes, f.written);
-        unsigned alignment = insn_mem_alignment(i);
-        if (alignment) {
-            flags_preserve(t);
-            as_op_imm(a, OPC(0, 0xf6), 0, rm_reg(T1), alignment - 1, 1);
-            gen_bail(t, CC_NE);
-        }
-    }
+    if (f.memory)
+        gen_operand(t, i, &f);
     flags_before(t);
     load_spilled(t, &f);
     put(a, i, &f);

@@ -166,14 +166,19 @@ struct translation {
     unsigned group_count;
     uint8_t group_of[BLOCK_INSNS]; /* its number, or NO_GROUP */
     bool flat, pinned, windowed;
-    bool relies; /* on its successors, which need no flags */
-    bool shadow; /* of STI, its last instruction */
+    bool relies;  /* on its successors, which need no flags */
+    bool returns; /* what is made is a link that does */
+    bool shadow;  /* of STI, its last instruction */
     enum flags_at flags;
     enum slot_set set;
     unsigned level; /* enum fpu_level */
     bool x87;       /* uses the x87 registers */
     struct cold cold[COLD_MAX];
     unsigned colds;
+    struct {
+        uint8_t *at; /* code up to here has just stored it: `reg` still has its value */
+        unsigned guest, reg;
+    } kept;                         /* a spilled register */
     uint8_t *begin, *end;           /* of the code */
     uint8_t *cold_begin, *cold_end; /* slow paths */
     struct plan *plan;              /* NULL: nobody wants to know */
@@ -197,6 +202,9 @@ void cold_add_jump(struct translation *t, uint8_t *from, struct jit_site *site, 
                    int32_t sp_move);
 void cold_add_far(struct translation *t, uint8_t *from, struct jit_link *link);
 void gen_move_sp(struct translation *t, int32_t by);
+/* Host register `reg` = spilled register `guest`, and the reverse. */
+void home_load(struct translation *t, unsigned reg, unsigned guest);
+void home_store(struct translation *t, unsigned reg, unsigned guest);
 /* Before code that destroys EFLAGS: saves what instruction `at` and those behind it need. */
 void flags_preserve(struct translation *t);
 /* Whether EFLAGS may be destroyed before the current instruction without saving anything. */

@@ -372,7 +372,7 @@ static bool hope_fulfilled(const struct jit_block *b)
 {
     bool all = b->hoped;
     for (const struct jit_link *l = b->outgoing; l && all; l = l->sibling)
-        all = l->to && !l->to->needs_flags;
+        all = l->returns || (l->to && !l->to->needs_flags);
     return all;
 }
 

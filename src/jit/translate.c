@@ -61,6 +61,24 @@ void cold_add_far(struct translation *t, uint8_t *from, struct jit_link *link)
         t->cold[t->colds - 1].kind = COLD_FAR;
 }
 
+/* ---- spilled registers ---- */
+
+void home_load(struct translation *t, unsigned reg, unsigned guest)
+{
+    if (t->kept.at != t->as.p || t->kept.guest != guest)
+        as_load(&t->as, reg, guest_home(t, guest));
+    else if (t->kept.reg != reg)
+        as_load(&t->as, reg, rm_reg(t->kept.reg));
+}
+
+void home_store(struct translation *t, unsigned reg, unsigned guest)
+{
+    as_store(&t->as, guest_home(t, guest), reg);
+    t->kept.at = t->as.p;
+    t->kept.guest = guest;
+    t->kept.reg = reg;
+}
+
 /* ---- flags ---- */
 
 void flags_preserve(struct translation *t)
@@ -207,8 +225,9 @@ static void find_live(struct translation *t)
 /* Those links at once, so that whoever drops a successor knows of it. */
 static void link_relying(struct translation *t)
 {
-    for (struct jit_link *l = t->out->outgoing; l && t->relies; l = l->sibling)
-        jit_link_to(t->jit, l, successor_at(t, l->offset), 0);
+    for (struct jit_link *l = t->out->outgoing; l; l = l->sibling)
+        if (l->flags_dead)
+            jit_link_to(t->jit, l, successor_at(t, l->offset), 0);
 }
 
 /* Whether flags that the block takes over are used in EFLAGS first: before they are passed on, or
@@ -266,6 +285,8 @@ static bool gen_insn(struct translation *t)
     else
         gen_call(t);
     set_resume(t, colds);
+    if (t->colds != colds) /* C comes back to here */
+        t->kept.at = NULL;
     return ended;
 }
 
@@ -483,8 +504,9 @@ static bool start(struct translation *t, struct jit *jit, struct block *b)
     t->failed = false;
     t->plan = view_plan(jit);
     t->begin = t->as.p;
+    t->kept.at = NULL;
     t->level = FPU_NONE;
-    t->x87 = t->shadow = false;
+    t->x87 = t->shadow = t->returns = t->relies = false;
     t->set = slots_of(b->mode);
     t->flat = b->mode & MODE_FLAT;
     t->pinned = mode_pinned(b->mode);

@@ -161,7 +161,7 @@ static unsigned pause_for_snapshot(void *ctx, uint32_t value)
     return 0;
 }
 
-/* The guest asks, the embedder keeps what it is, and the guest goes on from there again and again. */
+/* The guest asks, the embedder keeps what it is; the guest goes on from there again and again. */
 static void snapshot(void **state)
 {
     for (unsigned n = 0; n < 2; n++) {

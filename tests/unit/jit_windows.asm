@@ -22,8 +22,9 @@ names:                          ; where programs begin, in their page
 %endrep
 %endmacro
     name r_base, r_frame, r_stack, r_far_up, r_far_down, r_index, r_sum, r_narrow, r_thread
-    name r_scaled, r_group, r_group_spilled, r_pops, r_vector, r_string, r_ret, r_x87
-    name w_base, w_frame, w_pushes, w_add, w_lock, w_xchg, w_high, w_vector, w_cmpxchg, w_stos
+    name r_scaled, r_group, r_group_spilled, r_pops, r_pops_mixed, r_spilled, r_aligned
+    name r_vector, r_string, r_ret, r_x87
+    name w_base, w_frame, w_pushes, w_pushes_mixed, w_aligned, w_add, w_lock, w_xchg, w_high, w_vector, w_cmpxchg, w_stos
     name w_call, w_group, w_far_up, w_far_down, w_adc
     name walk, patch, patched, frames, rip_relative, thread, twice, pop_to_memory, copy
     name jumps
@@ -360,6 +361,34 @@ program r_pops
     pop r11
     pop rsi
     syscall
+program r_pops_mixed
+    cmp rax, 5
+    pop rax
+    mov r12, rax
+    xor ecx, ecx
+    pop rdx
+    sub rdx, r12
+    pop rbx
+    adc r12d, 7
+    pop rsi
+    setc dil
+    syscall
+program r_spilled
+    mov r10d, [rbx]
+    shl r10d, 3
+    xor r10d, eax
+    mov r9, r10
+    add r9, [rbx + 4]
+    lea r11, [r9 + r9 * 2]
+    movzx r10, word [rbp]
+    cmp r10, r9
+    cmovb r9, [rbp]
+    syscall
+program r_aligned
+    movaps xmm0, [rbp]
+    paddd xmm0, [rbx]
+    movq rax, xmm0
+    syscall
 program r_vector
     movups xmm0, [rbp]
     movq rax, xmm0
@@ -384,6 +413,21 @@ program w_pushes
     push rax
     push rdx
     push r12
+    syscall
+program w_pushes_mixed
+    push rax
+    mov r14, rdx
+    push rdx
+    xor edx, edx
+    cmp r14d, eax
+    push r12
+    test eax, eax
+    push r13
+    add r14, rax
+    syscall
+program w_aligned
+    movq xmm1, rax
+    movaps [rbp], xmm1
     syscall
 program w_add
     add [rbp], rax

@@ -324,7 +324,8 @@ static void page_remove(struct block_cache *blocks, uint64_t page, const struct 
 
 static struct block **hash_slot(struct block_cache *blocks, uint64_t gpa, uint32_t mode)
 {
-    return &blocks->hash[(gpa ^ gpa >> 14 ^ mode * 0x9e5u) % HASH_ENTRIES];
+    uint64_t key = gpa ^ (uint64_t)mode << 40;
+    return &blocks->hash[key * 0x9e3779b97f4a7c15u >> (64 - HASH_LOG2)];
 }
 
 /* The mode by which a block at `linear`, just translated, is found. */

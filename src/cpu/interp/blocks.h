@@ -47,7 +47,8 @@ struct jump_entry {
     struct block *block;
 };
 #define JUMP_ENTRIES 16384u
-#define HASH_ENTRIES 131072u
+#define HASH_LOG2    18u /* twice as many as there may be blocks */
+#define HASH_ENTRIES (1u << HASH_LOG2)
 #define PAGE_ENTRIES 2048u
 
 struct code_page;

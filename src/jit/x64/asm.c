@@ -7,7 +7,7 @@ static bool byte_needs_rex(unsigned r)
     return r >= 4 && r < 8; /* SPL, BPL, SIL, DIL */
 }
 
-static void put_modrm(struct as *a, unsigned reg, struct rm rm, unsigned imm_bytes)
+void as_modrm(struct as *a, unsigned reg, struct rm rm, unsigned imm_bytes)
 {
     unsigned r = (reg & 7) << 3;
     if (rm.kind == RM_REG) {
@@ -71,7 +71,7 @@ void as_op(struct as *a, unsigned op, unsigned reg, struct rm rm, unsigned imm_b
     if (map >= 2)
         as8(a, map == 2 ? 0x38 : 0x3a);
     as8(a, op & 0xff);
-    put_modrm(a, reg, rm, imm_bytes);
+    as_modrm(a, reg, rm, imm_bytes);
 }
 
 void as_store_n(struct as *a, struct rm rm, unsigned reg, unsigned bytes)

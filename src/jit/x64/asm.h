@@ -97,6 +97,8 @@ static inline unsigned byte_number(unsigned r)
 
 /* One instruction with a modrm byte; `imm_bytes` bytes of immediate follow (by as_bytes). */
 void as_op(struct as *a, unsigned op, unsigned reg, struct rm rm, unsigned imm_bytes);
+/* The ModRM byte and what belongs to it alone; displacements are not those of EVEX. */
+void as_modrm(struct as *a, unsigned reg, struct rm rm, unsigned imm_bytes);
 
 static inline void as_op_imm(struct as *a, unsigned op, unsigned reg, struct rm rm,
                              uint64_t imm, unsigned imm_bytes)

@@ -39,7 +39,7 @@ static unsigned fetch(struct translation *t, unsigned guest, unsigned scratch)
 {
     if (host_reg(guest) != SPILLED)
         return host_reg(guest);
-    as_load(&t->as, scratch, guest_home(t, guest));
+    home_load(t, scratch, guest);
     return scratch;
 }
 
@@ -215,6 +215,7 @@ static struct jit_site *window_site(struct translation *t, const struct insn *i,
         return NULL;
     plan(t, PLAN_WINDOW, PLAN_ACCESS(0, bytes, write));
     site->window = true;
+    t->kept.at = NULL;
     site->back = as_here(&t->as);
     site->last_byte = (uint8_t)(bytes - 1);
     site->write = write;
