@@ -694,7 +694,7 @@ static void gen_run_in_window(struct translation *t, unsigned n, bool returns)
             gen_run_move(t, i, rm_sib(T1, H_SP, 0, disp));
             gen_move_sp(t, push ? -8 : 8);
         } else {
-            gen_integer(t, i);
+            t->failed |= !gen_integer(t, i);
         }
     }
     for (unsigned k = colds; k < t->colds; k++)

@@ -226,13 +226,9 @@ static void put_immediates(struct as *a, const struct insn *i)
 static void put(struct as *a, const struct insn *i, const struct form *f)
 {
     unsigned b = (f->rm >> 3 & 1) | (f->rm >> 4 & 1) << 1; /* REX.B and X, VEX's are inverted */
-    if (i->mem)
-        b = (f->operand.base >> 3 & 1u) | (f->operand.index >> 3 & 1u) << 1;
-    if (f->operand.base == NO_BASE)
-        b &= 2;
-    if (i->mem && f->operand.gs32) {
-        as8(a, 0x65);
-        as8(a, 0x67);
+    if (i->mem) {
+        b = as_rex_xb(f->operand);
+        as_gs32(a, f->operand);
     }
     if (i->prefixes & PFX_EVEX)
         put_evex(a, i, f, b);

@@ -231,8 +231,8 @@ bool may_write_code(const struct insn *i);
 bool gen_integer(struct translation *t, const struct insn *i);
 /* gen_flow.c: false likewise; *ended: control does not reach what follows. */
 bool gen_flow(struct translation *t, const struct insn *i, bool *ended);
-/* Several PUSHes or POPs (and a RET) in a row with one check of memory. False: there are none,
- * or one; *ended as above. */
+/* Several PUSHes or POPs (and a RET) in a row, in a window with others between them, with one check
+ * of memory. False: there are none, or one; *ended as above. */
 bool gen_stack_run(struct translation *t, bool *ended);
 /* rSP += by, as wide as the stack; uses T1. */
 void gen_move_sp(struct translation *t, int32_t by);

@@ -24,7 +24,8 @@ names:                          ; where programs begin, in their page
     name r_base, r_frame, r_stack, r_far_up, r_far_down, r_index, r_sum, r_narrow, r_thread
     name r_scaled, r_group, r_group_spilled, r_pops, r_pops_mixed, r_spilled, r_aligned
     name r_vector, r_string, r_ret, r_x87
-    name w_base, w_frame, w_pushes, w_pushes_mixed, w_aligned, w_add, w_lock, w_xchg, w_high, w_vector, w_cmpxchg, w_stos
+    name w_base, w_frame, w_pushes, w_pushes_mixed, w_aligned, w_add, w_lock, w_xchg, w_high
+    name w_vector, w_cmpxchg, w_stos
     name w_call, w_group, w_far_up, w_far_down, w_adc
     name walk, patch, patched, frames, rip_relative, thread, twice, pop_to_memory, copy
     name jumps

@@ -613,6 +613,7 @@ static void stack_of_16_bits(struct machine *m, uint64_t cr3, const uint64_t *f)
         go(m);
         expect_end(m, &m->last[WARM - 1]);
         assert_int_equal(*word(m, f[k] + 0xf8) >> 32, r[RAX] & 0xffffffff);
+        assert_int_equal(*word(m, f[k] + 0x100) & 0xffffffff, 0);
     }
 }
 

@@ -47,7 +47,7 @@ struct jump_entry {
     struct block *block;
 };
 #define JUMP_ENTRIES 16384u
-#define HASH_LOG2    18u /* twice as many as there may be blocks */
+#define HASH_LOG2    18u /* as a rule twice as many as there are blocks */
 #define HASH_ENTRIES (1u << HASH_LOG2)
 #define PAGE_ENTRIES 2048u
 

@@ -46,10 +46,7 @@ void as_op(struct as *a, unsigned op, unsigned reg, struct rm rm, unsigned imm_b
         reg = byte_number(reg);
     if (rm_byte)
         rm.base = (uint8_t)byte_number(rm.base);
-    if (rm.gs32) {
-        as8(a, 0x65);
-        as8(a, 0x67);
-    }
+    as_gs32(a, rm);
     if (op & OP_LOCK)
         as8(a, 0xf0);
     if (op & OP_66)
@@ -58,11 +55,7 @@ void as_op(struct as *a, unsigned op, unsigned reg, struct rm rm, unsigned imm_b
         as8(a, 0xf2);
     if (op & OP_F3)
         as8(a, 0xf3);
-    unsigned rex = (op & OP_W ? 8u : 0) | (reg >> 3 & 1) << 2;
-    if (rm.kind != RM_NEAR && rm.base != NO_BASE)
-        rex |= rm.base >> 3 & 1;
-    if (rm.kind == RM_MEM)
-        rex |= (rm.index >> 3 & 1u) << 1;
+    unsigned rex = (op & OP_W ? 8u : 0) | (reg >> 3 & 1) << 2 | as_rex_xb(rm);
     if (rex || force)
         as8(a, 0x40 | rex);
     unsigned map = op >> 8 & 0xff;

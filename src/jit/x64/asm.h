@@ -97,6 +97,19 @@ static inline unsigned byte_number(unsigned r)
 
 /* One instruction with a modrm byte; `imm_bytes` bytes of immediate follow (by as_bytes). */
 void as_op(struct as *a, unsigned op, unsigned reg, struct rm rm, unsigned imm_bytes);
+/* What goes before it for GS, and REX.X and REX.B. */
+static inline void as_gs32(struct as *a, struct rm rm)
+{
+    if (rm.gs32) {
+        as8(a, 0x65);
+        as8(a, 0x67);
+    }
+}
+static inline unsigned as_rex_xb(struct rm rm)
+{
+    unsigned b = rm.kind != RM_NEAR && rm.base != NO_BASE ? rm.base >> 3 & 1u : 0;
+    return b | (rm.kind == RM_MEM ? (rm.index >> 3 & 1u) << 1 : 0);
+}
 /* The ModRM byte and what belongs to it alone; displacements are not those of EVEX. */
 void as_modrm(struct as *a, unsigned reg, struct rm rm, unsigned imm_bytes);
 
