@@ -27,6 +27,8 @@ void jit_fini(struct vcpu *c);
 int jit_windows_init(struct vcpu *c, struct err *err);
 /* For tests: every program has one at once. False: there are none here. */
 bool jit_windows_always(struct vcpu *c);
+/* For tests: how many windows have had the host's lowest addresses so far. */
+unsigned jit_windows_low(const struct vcpu *c);
 /* As interp_run. */
 enum weir_stop jit_run(struct vcpu *c);
 /* Any thread, every JIT_SAMPLE_NS while the vCPU runs: it finds out where its time goes. */

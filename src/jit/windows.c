@@ -3,7 +3,6 @@
 #include "jit/windows.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 /* What things cost and bring, roughly, to tell whether a window is worth it. */
 #define FILL_NS        8000 /* SIGSEGV, mmap, page table */
@@ -21,11 +20,9 @@
 #define PAGE_BYTES     4096ull
 #define LOST_MIN       32u /* pages lost at once, and half of all: it is another program */
 
-static const int reserved_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-
-static void set_base(struct jit *jit, const void *base)
+static void set_base(struct jit *jit, uint64_t base)
 {
-    jit->window_base = (uint64_t)(uintptr_t)base;
+    jit->window_base = base;
     if (jit->windows->running)
         faults_set_gs(jit->window_base);
 }
@@ -37,7 +34,7 @@ static size_t newest_bytes(size_t code_bytes)
 
 static uint64_t hole_distance(const struct windows *ws, unsigned number)
 {
-    return (uint64_t)(uintptr_t)ws->hole - ((uint64_t)number << PIECE_LOG2);
+    return ws->hole - ((uint64_t)number << PIECE_LOG2);
 }
 
 /* What code knows of the distances of the current window. Without one everything leads to the
@@ -58,47 +55,54 @@ static void put_in_use(struct jit *jit, struct window *w)
 {
     struct windows *ws = jit->windows;
     ws->in_use = w;
-    set_base(jit, !w ? ws->hole : w->wide ? (const void *)w->distance : w->pieces[0].at);
+    set_base(jit, !w ? ws->hole : w->wide ? (uint64_t)(uintptr_t)w->distance : w->pieces[0].at);
     refresh_slots(jit);
 }
 
 /* ---- pieces ---- */
 
-static size_t piece_bytes(const struct window *w)
+/* Of the only piece of a 32-bit window. */
+static bool take_4g(struct window *w)
 {
-    return w->wide ? 1ull << PIECE_LOG2 : 1ull << 32;
+    w->low = region_reserve_low(&w->low_start);
+    w->pieces[0].at = w->low ? 0 : region_reserve(LOW_BYTES);
+    w->piece_count = 1;
+    return w->low || w->pieces[0].at;
 }
 
-static uint8_t *reserve(size_t bytes)
+static void release_pieces(const struct window *w)
 {
-    uint8_t *at = mmap(NULL, bytes + 2 * PIECE_GUARD, PROT_NONE, reserved_flags, -1, 0);
-    return at == MAP_FAILED ? NULL : at + PIECE_GUARD;
-}
-
-static void release(uint8_t *at, size_t bytes)
-{
-    if (at)
-        munmap(at - PIECE_GUARD, bytes + 2 * PIECE_GUARD);
+    for (unsigned k = 0; k < w->piece_count; k++)
+        if (w->low)
+            region_release_low(w->low_start);
+        else
+            region_release(w->pieces[k].at, w->wide ? 1ull << PIECE_LOG2 : LOW_BYTES);
 }
 
 /* Where the page would be on the host, NULL: no room for its piece. */
-static uint8_t *place(struct jit *jit, struct window *w, uint64_t linear)
+static void *place(struct jit *jit, struct window *w, uint64_t linear)
 {
     unsigned number = (unsigned)(linear >> PIECE_LOG2);
     uint64_t inside = linear & ((1ull << PIECE_LOG2) - 1);
     for (unsigned k = 0; k < w->piece_count; k++)
         if (w->pieces[k].number == number)
-            return w->pieces[k].at + inside;
+            return (void *)(uintptr_t)(w->pieces[k].at + inside);
     if (w->piece_count == WINDOW_PIECES || number >= PIECES)
         return NULL;
-    uint8_t *at = reserve(piece_bytes(w));
+    uint64_t at = region_reserve(1ull << PIECE_LOG2);
     if (!at)
         return NULL;
     w->pieces[w->piece_count].number = (uint8_t)number;
     w->pieces[w->piece_count++].at = at;
-    w->distance[number] = (uint64_t)(uintptr_t)at - ((uint64_t)number << PIECE_LOG2);
+    w->distance[number] = at - ((uint64_t)number << PIECE_LOG2);
     refresh_slots(jit);
-    return at + inside;
+    return (void *)(uintptr_t)(at + inside);
+}
+
+/* Whether the host lets anything be there at all. */
+static bool has_place(const struct window *w, uint64_t linear)
+{
+    return !w->low || linear >= LOW_FIRST;
 }
 
 /* ---- pages ---- */
@@ -186,7 +190,7 @@ static void remove_page(struct windows *ws, struct window *w, struct window_page
 static bool map_pages(struct jit *jit, struct window *w, const struct window_page *first,
                       unsigned count)
 {
-    uint8_t *at = place(jit, w, first->linear);
+    void *at = place(jit, w, first->linear);
     size_t bytes = (size_t)count << first->log2;
     int prot = PROT_READ | (first->writable ? PROT_WRITE : 0);
     int populate = first->log2 == 12 ? MAP_POPULATE : 0;
@@ -196,8 +200,8 @@ static bool map_pages(struct jit *jit, struct window *w, const struct window_pag
 
 static void unmap_page(struct jit *jit, struct window *w, struct window_page *p)
 {
-    uint8_t *at = place(jit, w, p->linear);
-    void *got = mmap(at, (size_t)1 << p->log2, PROT_NONE, reserved_flags | MAP_FIXED, -1, 0);
+    void *at = place(jit, w, p->linear);
+    void *got = mmap(at, (size_t)1 << p->log2, PROT_NONE, REGION_FLAGS | MAP_FIXED, -1, 0);
     w->stuck |= got == MAP_FAILED;
     w->balance_ns -= UNMAP_NS;
     remove_page(jit->windows, w, p);
@@ -216,8 +220,7 @@ static void tell_code(struct jit *jit, unsigned space)
 static void window_close(struct jit *jit, struct window *w)
 {
     struct windows *ws = jit->windows;
-    for (unsigned k = 0; k < w->piece_count; k++)
-        release(w->pieces[k].at, piece_bytes(w));
+    release_pieces(w);
     ws->page_count -= w->page_count;
     munmap(w->pages, WINDOW_PAGES * sizeof(*w->pages));
     free(w->hash);
@@ -289,7 +292,7 @@ static bool window_open(struct jit *jit)
     w->hash = malloc(WINDOW_HASH * sizeof(*w->hash));
     w->pages = mmap(NULL, WINDOW_PAGES * sizeof(*w->pages), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (!w->hash || w->pages == MAP_FAILED || (!w->wide && !place(jit, w, 0))) {
+    if (!w->hash || w->pages == MAP_FAILED || (!w->wide && !take_4g(w))) {
         free(w->hash);
         if (w->pages != MAP_FAILED)
             munmap(w->pages, WINDOW_PAGES * sizeof(*w->pages));
@@ -301,6 +304,7 @@ static bool window_open(struct jit *jit)
     w->open = true;
     faults_install();
     jit->stats.windows_opened++;
+    ws->low_count += w->low;
     tell_code(jit, w->space);
     return true;
 }
@@ -488,7 +492,7 @@ static bool fill_large(struct jit *jit, struct window *w, const struct window_pa
     if (one->log2 < LARGE_LOG2 || one->offset < skew || all.offset < LARGE_START ||
         all.offset + inside >= ws->ram->bytes || !one->writable)
         return false;
-    if (!all_ram(ws, jit->c, all.offset, inside + 1))
+    if (!has_place(w, all.linear) || !all_ram(ws, jit->c, all.offset, inside + 1))
         return false;
     if (!take_written(ws, all.offset, LARGE_LOG2))
         return false;
@@ -546,6 +550,8 @@ static bool fill_page(struct jit *jit, struct window *w, uint64_t linear, enum a
     struct windows *ws = jit->windows;
     struct window_page one;
     struct window_page *known = find_any(w, linear);
+    if (!has_place(w, linear))
+        return false;
     if (!look(ws, jit->c, linear, &one) || (access == ACCESS_WRITE && !one.writable))
         return false;
     if (known && known->writable >= one.writable && still_true(ws, jit->c, known))
@@ -689,7 +695,7 @@ int jit_windows_init(struct vcpu *c, struct err *err)
         return err_set(err, WEIR_ENOMEM, "translator: out of memory");
     jit->windows = ws;
     ws->ram = c->ram;
-    ws->hole = reserve(1ull << PIECE_LOG2);
+    ws->hole = region_reserve(1ull << PIECE_LOG2);
     ws->written = calloc(c->ram->bytes / PAGE_BYTES, 1);
     ws->faults = (struct fault_map){.code = (uint64_t)(uintptr_t)jit->code_rx,
                                     .code_bytes = jit->code_bytes,
@@ -712,7 +718,7 @@ void windows_fini(struct jit *jit)
     if (!ws)
         return;
     close_all(jit);
-    release(ws->hole, 1ull << PIECE_LOG2);
+    region_release(ws->hole, 1ull << PIECE_LOG2);
     if (ws->faults.newest)
         munmap(ws->faults.newest, newest_bytes(jit->code_bytes));
     free(ws->written);
@@ -742,4 +748,9 @@ bool jit_windows_always(struct vcpu *c)
     if (ws)
         ws->always = true;
     return ws;
+}
+
+unsigned jit_windows_low(const struct vcpu *c)
+{
+    return c->jit && c->jit->windows ? c->jit->windows->low_count : 0;
 }

@@ -24,11 +24,11 @@
 #define JIT_WINDOWS_H
 
 #include "jit/internal.h"
+#include "jit/regions.h"
 #include "mem/ram.h"
 
 #define PIECE_LOG2    39u
-#define PIECES        256u         /* of the lower half */
-#define PIECE_GUARD   (4ull << 30) /* on both sides, for displacements */
+#define PIECES        256u /* of the lower half */
 #define WINDOWS_MAX   4u
 #define WINDOW_PIECES 12u
 #define WINDOW_PAGES                                                                           \
@@ -47,15 +47,17 @@ struct window_page {
 
 struct window {
     bool open, wide; /* wide: in pieces; otherwise it has one, of 4 GiB */
-    bool stale;      /* flushed since it was last looked through */
-    bool stuck;      /* something is mapped that should not be */
+    bool low;        /* and that is the host's lowest 4 GiB, GS is 0 */
+    uint64_t low_start;
+    bool stale; /* flushed since it was last looked through */
+    bool stuck; /* something is mapped that should not be */
     unsigned space;
     uint64_t cr3, used_at;
     int64_t balance_ns; /* what it has gained by a guess, less what it has cost */
     unsigned piece_count;
     struct {
         uint8_t number;
-        uint8_t *at;
+        uint64_t at; /* on the host */
     } pieces[WINDOW_PIECES];
     unsigned page_count, large_count;
     unsigned huge_slices;        /* of pages of more than 2 MiB */
@@ -80,7 +82,8 @@ struct windows {
     uint64_t uses;
     unsigned page_count; /* of all */
     bool always;         /* every program is to have one, whatever it costs */
-    uint8_t *hole;
+    unsigned low_count;  /* how often one was at the host's lowest addresses */
+    uint64_t hole;
     uint8_t *written; /* by page of RAM: some window lets it be written */
     struct fault_map faults;
     bool running; /* on this thread, which has it in GS */
