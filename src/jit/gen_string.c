@@ -64,8 +64,8 @@ static void check_end(struct translation *t, const struct insn *i, unsigned seg,
     }
 }
 
-/* T1 = host address of the first element at seg:reg; with REP all are in its page. `back`: they go
- * down from there. */
+/* T1 = host address of the first element at seg:reg, or if `back`, when they go down from there, of
+ * the last one; with REP all are in its page. */
 static void gen_operand(struct translation *t, const struct insn *i, unsigned seg, unsigned reg,
                         bool write, bool back)
 {
@@ -90,10 +90,6 @@ static void gen_operand(struct translation *t, const struct insn *i, unsigned se
     as_op(a, OPC(0, 0x03), T2, rm_near(&t->jit->string_bytes), 0);
     as_op_imm(a, OPC(0, 0x81), 7, rm_reg(T2), 4096, 4);
     gen_bail_to(t, CC_A, back ? 0 : string_stub(t, i));
-    if (back) {
-        as_op(a, OPC(0, 0x03) | OP_W, T1, rm_near(&t->jit->string_bytes), 0);
-        as_op_imm(a, OPC(0, 0x83) | OP_W, 5, rm_reg(T1), i->opsize, 1);
-    }
 }
 
 static void emit_string(struct translation *t, const struct insn *i, unsigned opcode)
@@ -133,25 +129,48 @@ static void advance(struct translation *t, const struct insn *i, unsigned reg,
     as_store_n(a, rm_reg(reg), T1, 2);
 }
 
-static void gen_copy(struct translation *t, const struct insn *i, bool back)
+static void gen_copy(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;
     struct jit *jit = t->jit;
-    gen_operand(t, i, i->seg, H_RSI, false, back);
+    gen_operand(t, i, i->seg, H_RSI, false, false);
     as_store(a, rm_near(&jit->tmp), T1);
-    gen_operand(t, i, SEG_ES, H_RDI, true, back);
+    gen_operand(t, i, SEG_ES, H_RDI, true, false);
     as_store(a, rm_near(&jit->tmp2), T1);
     as_store(a, rm_near(&jit->save[0]), H_RSI);
     as_store(a, rm_near(&jit->save[1]), H_RDI);
     as_load(a, H_RSI, rm_near(&jit->tmp));
     as_store(a, rm_reg(H_RDI), T1);
-    if (back)
-        as8(a, 0xfd); /* std */
     emit_string(t, i, 0xa4);
-    if (back)
-        as8(a, 0xfc); /* cld */
     advance(t, i, H_RSI, &jit->tmp, &jit->save[0]);
     advance(t, i, H_RDI, &jit->tmp2, &jit->save[1]);
+}
+
+/* REP MOVS going down, which a host does slowly, and has to be told to by STD and CLD, slower still:
+ * one by one. RCX says how many are left. */
+static void gen_copy_back(struct translation *t, const struct insn *i)
+{
+    struct as *a = &t->as;
+    struct jit *jit = t->jit;
+    unsigned wide = i->addrsize == 8 ? OP_W : 0, scale = log2_of(i->opsize);
+    gen_operand(t, i, i->seg, H_RSI, false, true);
+    as_store(a, rm_near(&jit->tmp), T1);
+    gen_operand(t, i, SEG_ES, H_RDI, true, true);
+    as_store(a, rm_near(&jit->save[0]), H_RSI);
+    as_load(a, H_RSI, rm_near(&jit->tmp));
+    uint64_t again = as_here(a);
+    struct rm from = rm_sib(H_RSI, H_RCX, scale, -i->opsize);
+    struct rm to = rm_sib(T1, H_RCX, scale, -i->opsize);
+    if (i->opsize <= 2)
+        as_op(a, OPC(1, i->opsize == 1 ? 0xb6 : 0xb7), T2, from, 0);
+    else
+        as_op(a, OPC(0, 0x8b) | (i->opsize == 8 ? OP_W : 0), T2, from, 0);
+    as_store_n(a, to, T2, i->opsize);
+    as_op_imm(a, OPC(0, 0x83), 5, rm_reg(H_RCX), 1, 1);
+    as_patch(a, as_jcc(a, CC_NE), again);
+    as_load(a, H_RSI, rm_near(&jit->save[0]));
+    as_op(a, OPC(0, 0x2b) | wide, H_RSI, rm_near(&jit->string_bytes), 0);
+    as_op(a, OPC(0, 0x2b) | wide, H_RDI, rm_near(&jit->string_bytes), 0);
 }
 
 /* Backwards, too, where it may be memmove's (i386). */
@@ -161,18 +180,18 @@ static bool gen_movs(struct translation *t, const struct insn *i)
     uint8_t *none, *back = NULL;
     if (!(i->prefixes & PFX_REP) || i->addrsize == 2) {
         none = begin_string(t, i);
-        gen_copy(t, i, false);
+        gen_copy(t, i);
     } else {
         test_direction(t);
         back = as_jcc(a, CC_NE);
         none = begin_repeated(t, i, string_stub(t, i));
-        gen_copy(t, i, false);
+        gen_copy(t, i);
     }
     uint8_t *done = back ? as_jmp(a) : NULL;
     if (back) {
         as_patch(a, back, as_here(a));
         uint8_t *none_back = begin_repeated(t, i, 0);
-        gen_copy(t, i, true);
+        gen_copy_back(t, i);
         as_patch(a, none_back, as_here(a));
         as_patch(a, done, as_here(a));
     }

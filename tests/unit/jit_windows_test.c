@@ -2,17 +2,18 @@
 /*
  * Programs whose address spaces the host maps (src/jit/windows.h): each scenario runs with the
  * interpreter and the translator, checks what the architecture demands, and all programs must end
- * the same with both.
+ * the same with both. Those with 32-bit programs run once more where the host's lowest addresses
+ * are not to be had.
  */
+#include "host_low.h"
 #include "jit_windows_vm.h"
-
-#include <sys/mman.h>
 
 #define NO_FLUSH (1ull << 63)
 
 struct scenario {
     void (*run)(struct machine *m);
     unsigned least_faults; /* of windows: or they were not used */
+    bool narrow;           /* some are of 32-bit programs */
 };
 
 /* ---- the same on all engines ---- */
@@ -22,7 +23,7 @@ static struct result logs[2][LOG_MAX];
 static void one_run(const struct scenario *s, const char *accel, uint64_t budget,
                     struct machine *m)
 {
-    bool jit = !strcmp(accel, "jit");
+    bool jit = !strcmp(accel, "jit"), low = s->narrow && host_low_free();
     machine_new(m, accel, budget, jit);
     s->run(m);
     if (jit) {
@@ -34,6 +35,7 @@ static void one_run(const struct scenario *s, const char *accel, uint64_t budget
                         (unsigned long long)stats.window_faults,
                         (unsigned long long)stats.window_fills);
         assert_true(stats.windows_opened > 0);
+        assert_true((jit_windows_low(m->c) > 0) == low);
         assert_true(stats.window_faults >= s->least_faults);
         assert_true(!s->least_faults || stats.window_fills > 0);
     }
@@ -68,31 +70,12 @@ static void on_all(const struct scenario *s)
     compare(&interp, &jit, false);
     one_run(s, "jit", 5000, &jit);
     compare(&interp, &jit, true);
-}
-
-/* ---- what a run must have ended with ---- */
-
-static void expect_end(const struct machine *m, const struct result *r)
-{
-    (void)m;
-    if (r->vector < 0x80)
-        print_error("vector %llx error %llx cr2 %llx rip %llx\n", (unsigned long long)r->vector,
-                    (unsigned long long)r->error, (unsigned long long)r->cr2,
-                    (unsigned long long)r->rip);
-    assert_true(r->vector == 0x80 || r->vector == 0x100);
-}
-
-static void expect_fault(const struct result *r, unsigned vector, uint64_t error, uint64_t cr2)
-{
-    if (r->vector != vector || r->error != error)
-        print_error("vector %llx error %llx cr2 %llx rip %llx rax %llx\n",
-                    (unsigned long long)r->vector, (unsigned long long)r->error,
-                    (unsigned long long)r->cr2, (unsigned long long)r->rip,
-                    (unsigned long long)r->gpr[RAX]);
-    assert_int_equal(r->vector, vector);
-    assert_int_equal(r->error, error);
-    if (vector == 14)
-        assert_int_equal(r->cr2, cr2);
+    if (!s->narrow)
+        return;
+    void *page = host_low_occupy();
+    one_run(s, "jit", 0, &jit);
+    host_low_leave(page);
+    compare(&interp, &jit, false);
 }
 
 /* ---- many pages, many forms ---- */
@@ -587,15 +570,6 @@ static void hidden(struct machine *m)
 
 /* ---- 32-bit programs ---- */
 
-static unsigned narrow(struct machine *m, enum program p, uint32_t at, unsigned times)
-{
-    uint64_t *r = regs_for(m, p);
-    r[RBX] = r[RBP] = r[RSP] = at;
-    r[RDX] = 1;
-    run_it(m, r, times);
-    return m->run_count - 1;
-}
-
 /* A flat segment whose stack pointer is SP, among programs with ESP; frames f. */
 static void stack_of_16_bits(struct machine *m, uint64_t cr3, const uint64_t *f)
 {
@@ -726,12 +700,15 @@ static void thousand(struct machine *m)
     for (unsigned n = 0; n < 1000; n += 50) {
         for (unsigned k = 0; k < 50; k++) {
             use(m, cr3[k]);
+            if ((n / 50 + k) & 1) {
+                narrow(m, n_read, 0x600040, 1);
+                narrow(m, n_write, 0x601000, 1);
+                narrow(m, n_read, 0x600040, 1);
+                continue;
+            }
             warm_run(m, r_base, 0x7f0000000040, 1);
             warm_run(m, w_base, 0x7f0000001000, 1);
-            if (n & 1)
-                narrow(m, n_read, 0x600040, 1);
-            else
-                warm_run(m, r_base, 0x600040, 1);
+            warm_run(m, r_base, 0x600040, 1);
         }
         go(m);
         for (unsigned k = 0; k < 50; k++) {
@@ -804,14 +781,16 @@ static void one_pcid(struct machine *m)
 }
 
 /* Found by samples: other programs share the code, but have no window. */
-static void sampled(void **state)
+static void samples(bool low)
 {
     struct machine m = {.log = logs[0]};
+    bool can = host_low_free();
     struct weir_jit_stats stats = {.size = sizeof(stats)};
     machine_new(&m, "jit", 0, false);
     uint64_t a = space_new(&m), b = space_new(&m), at = 0x600000;
-    uint8_t *low = mmap((void *)0x10600000, 4096, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    void *page = low ? NULL
+                     : mmap((void *)0x10600000, 4096, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     map(&m, a, at, frame(&m), USER);
     map(&m, b, at, FRAMES, USER);
     *word(&m, FRAMES + 64) = CODE32 + 0xf00;
@@ -825,6 +804,7 @@ static void sampled(void **state)
         r[RDX] = 3000000;
         run_it(&m, r, 1);
         map(&m, a, 0x10600000, FRAMES, USER);
+        narrow(&m, n_read, 0x10600000, WARM);
         use(&m, b);
         r = regs_for(&m, n_jump);
         r[RBX] = at;
@@ -840,13 +820,25 @@ static void sampled(void **state)
         run_it(&m, r, 1);
         go(&m);
         expect_end(&m, &m.last[0]);
-        expect_end(&m, &m.last[1]);
-        expect_fault(&m.last[2], 14, 4, 0x10600000);
+        expect_end(&m, &m.last[WARM]);
+        expect_end(&m, &m.last[WARM + 1]);
+        expect_fault(&m.last[WARM + 2], 14, 4, 0x10600000);
     }
     weir_jit_stats_get(m.vm, &stats);
     assert_true(stats.windows_opened > 0);
+    assert_true((jit_windows_low(m.c) > 0) == (low && can));
     weir_destroy(m.vm);
-    munmap(low, 4096);
+    host_low_leave(page);
+}
+
+static void sampled(void **state)
+{
+    samples(false);
+}
+
+static void sampled_low(void **state)
+{
+    samples(true);
 }
 
 /* The host has no room for more mappings, and a page goes. */
@@ -884,10 +876,11 @@ static void crowded(void **state)
     weir_destroy(m.vm);
 }
 
-#define SCENARIO(name, faults)                                                                 \
+#define SCENARIO(name, faults) SCENARIO_OF(name, faults, false)
+#define SCENARIO_OF(name, faults, narrow)                                                      \
     static void test_##name(void **state)                                                      \
     {                                                                                          \
-        on_all(&(struct scenario){name, faults});                                              \
+        on_all(&(struct scenario){name, faults, narrow});                                      \
     }
 SCENARIO(accesses, 100)
 SCENARIO(changes, 20)
@@ -898,9 +891,9 @@ SCENARIO(written_code, 5)
 SCENARIO(pointers, 100)
 SCENARIO(no_ram, 10)
 SCENARIO(hidden, 3)
-SCENARIO(compatible, 20)
-SCENARIO(thousand, 1000)
-SCENARIO(one_pcid, 2)
+SCENARIO_OF(compatible, 20, true)
+SCENARIO_OF(thousand, 1000, true)
+SCENARIO_OF(one_pcid, 2, true)
 
 int main(int argc, char **argv)
 {
@@ -911,7 +904,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_pointers), cmocka_unit_test(test_no_ram),
         cmocka_unit_test(test_hidden),   cmocka_unit_test(test_compatible),
         cmocka_unit_test(test_thousand), cmocka_unit_test(test_one_pcid),
-        cmocka_unit_test(sampled),       cmocka_unit_test(crowded),
+        cmocka_unit_test(sampled),       cmocka_unit_test(sampled_low),
+        cmocka_unit_test(crowded),
     };
     if (argc == 3) {
         cmocka_set_test_filter(argv[2]);

@@ -181,6 +181,41 @@ static inline void use(struct machine *m, uint64_t cr3)
     command(m, C_CR3, cr3, 0, 0);
 }
 
+/* A 32-bit program. Which run it is. */
+static inline unsigned narrow(struct machine *m, enum program p, uint32_t at, unsigned times)
+{
+    uint64_t *r = regs_for(m, p);
+    r[RBX] = r[RBP] = r[RSP] = at;
+    r[RDX] = 1;
+    run_it(m, r, times);
+    return m->run_count - 1;
+}
+
+/* What a run must have ended with. */
+static inline void expect_end(const struct machine *m, const struct result *r)
+{
+    (void)m;
+    if (r->vector < 0x80)
+        print_error("vector %llx error %llx cr2 %llx rip %llx\n", (unsigned long long)r->vector,
+                    (unsigned long long)r->error, (unsigned long long)r->cr2,
+                    (unsigned long long)r->rip);
+    assert_true(r->vector == 0x80 || r->vector == 0x100);
+}
+
+static inline void expect_fault(const struct result *r, unsigned vector, uint64_t error,
+                                uint64_t cr2)
+{
+    if (r->vector != vector || r->error != error)
+        print_error("vector %llx error %llx cr2 %llx rip %llx rax %llx\n",
+                    (unsigned long long)r->vector, (unsigned long long)r->error,
+                    (unsigned long long)r->cr2, (unsigned long long)r->rip,
+                    (unsigned long long)r->gpr[RAX]);
+    assert_int_equal(r->vector, vector);
+    assert_int_equal(r->error, error);
+    if (vector == 14)
+        assert_int_equal(r->cr2, cr2);
+}
+
 static inline void machine_new(struct machine *m, const char *accel, uint64_t budget,
                                bool windows)
 {
