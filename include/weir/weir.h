@@ -128,7 +128,7 @@ struct weir_config {
     bool icount_sleep;  /* HLT waits for the next timer in real time; else time jumps there */
     int64_t rtc_base_s; /* seconds since 1970 instead of the host's UTC; 0 = not given */
     /* jit: programs that run for long are not to be mapped by the host; no SIGSEGV is caught then,
-     * GS not used, and address space not reserved by the terabyte. */
+     * GS not used, and address space (the lowest 4 GiB too, if they are free) not reserved. */
     bool no_windows;
 };
 

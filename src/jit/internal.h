@@ -7,7 +7,8 @@
  *   translate.c    one block: liveness of flags, instructions in order, ends
  *   go_on.c        from C to another block
  *   groups.c       operands that are checked together
- *   windows.c      address spaces that the host maps; faults.c: accesses that meet nothing there
+ *   windows.c      address spaces that the host maps; faults.c: accesses that meet nothing there;
+ *                  regions.c: where they are
  *   mixed.c        pages that hold both code and data
  *   pinned.c       what 16-bit code and non-flat segments need beside that
  *   gen_int.c      integer instructions; gen_flow.c: branches, calls, the stack

@@ -14,6 +14,7 @@
 #include "cpu/fpu.h"
 #include "cpu/interp/blocks.h"
 #include "jit/jit.h"
+#include "../unit/host_low.h"
 
 /* ---- modes ---- */
 
@@ -555,6 +556,13 @@ static int windows_start(struct vcpu *c, struct err *err)
     return rc < 0 || jit_windows_always(c) ? rc : err_set(err, WEIR_EUNSUPPORTED, "no windows");
 }
 
+/* Those of 32-bit code never at the host's lowest addresses. */
+static int windows_gs_start(struct vcpu *c, struct err *err)
+{
+    host_low_occupy(); /* and stays */
+    return windows_start(c, err);
+}
+
 /* The blocks of most programs are translated at once. Finding them leaves traces in page tables
  * and TLBs, which world_load removes. */
 static void jit_loaded(struct world *w, const struct program *p)
@@ -576,6 +584,7 @@ static const struct engine engines[] = {
     {"step", NULL, NULL, step_run, NULL},
     {"jit", jit_start, jit_fini, jit_run, jit_loaded},
     {"windows", windows_start, jit_fini, jit_run, jit_loaded},
+    {"windows-gs", windows_gs_start, jit_fini, jit_run, jit_loaded},
 };
 
 const struct engine *engine_find(const char *name)

@@ -8,6 +8,8 @@
  * usage: random_program [-n programs] [-s seed] [-e engine] [-m mode] [-o OPERATION]
  *                       [-l instructions] [-f failures] [-r] [-u] [-v]
  *
+ * -e windows: with windows for all programs, 32-bit ones at the host's lowest addresses, if those
+ * are to be had; windows-gs: never there.
  * -u: the engine runs without a limit, as far as programs end by themselves; translated code
  *     does not count instructions then.
  * -r: arithmetic flags in the frames of exceptions are not compared.
@@ -19,7 +21,9 @@
 #include <unistd.h>
 #include <weir/machine.h>
 #include "crash_guard.h"
+#include "jit/jit.h"
 #include "program_world.h"
+#include "../unit/host_low.h"
 
 #define RUNS 2u /* of each program, with other registers */
 
@@ -369,6 +373,18 @@ static void summary(const struct test *t)
         printf("%8lu %s\n", t->ops[n], op_name(n));
 }
 
+/* Whether 32-bit windows have been where the engine is to have them. */
+static bool flavour_is_right(const struct test *t, bool low_free)
+{
+    const char *engine = t->options.engine->name;
+    unsigned low = jit_windows_low(&t->tested->cpu);
+    bool many =
+        t->options.programs >= 1000 && !t->options.mode && !t->options.op && !t->failures;
+    if (!strcmp(engine, "windows"))
+        return low || !low_free || !many;
+    return !low;
+}
+
 int main(int argc, char **argv)
 {
     static struct test t;
@@ -382,6 +398,7 @@ int main(int argc, char **argv)
     parse(&t.options, argc, argv);
     setvbuf(stdout, NULL, _IOLBF, 0);
     crash_guard_init();
+    bool low_free = host_low_free();
     t.reference = world_new(engine_find("interp"), "max");
     t.tested = world_new(t.options.engine, "max");
     struct world *model = world_new(engine_find("interp"), "max"); /* the others may crash */
@@ -390,6 +407,10 @@ int main(int argc, char **argv)
          n++)
         one_program(&t, t.options.seed + n);
     summary(&t);
+    if (!flavour_is_right(&t, low_free)) {
+        printf("32-bit windows were at other addresses than meant\n");
+        t.failures++;
+    }
     world_free(model);
     world_free(t.reference);
     world_free(t.tested);
