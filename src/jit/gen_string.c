@@ -146,8 +146,8 @@ static void gen_copy(struct translation *t, const struct insn *i)
     advance(t, i, H_RDI, &jit->tmp2, &jit->save[1]);
 }
 
-/* REP MOVS going down, which a host does slowly, and has to be told to by STD and CLD, slower still:
- * one by one. RCX says how many are left. */
+/* REP MOVS going down, which a host does slowly, and has to be told to by STD and CLD, slower
+ * still: one by one. RCX says how many are left. */
 static void gen_copy_back(struct translation *t, const struct insn *i)
 {
     struct as *a = &t->as;

@@ -18,8 +18,8 @@
  * 46 alone, so that what is canonical and of the lower half lands in the piece for those bits or,
  * by a displacement of less than 2 GiB, beside it, where nothing is mapped. Everything else is
  * not canonical after the addition either, or in the host kernel's half. Pieces that are not
- * there lead to a hole as large as one. 32-bit code makes addresses of 32 bits, to which GS is added:
- * 4 GiB from GS on are the window's own, or the hole.
+ * there lead to a hole as large as one. 32-bit code makes addresses of 32 bits, to which GS is
+ * added: 4 GiB from GS on are the window's own, or the hole.
  *
  * A 32-bit window may be at the host's lowest 4 GiB (regions.h), where GS is 0, as only put_in_use
  * makes it. The code is the same as for any other, so what keeps it from running for another

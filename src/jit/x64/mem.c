@@ -14,8 +14,8 @@
  * it (cache.c).
  *
  * Where the address space has a window (windows.h), an operand is at a distance that is the same
- * for 512 GiB, or in 32-bit code at GS, which is 0 if it can be had. Nothing is checked, and the flags stay; the access itself
- * faults, so nothing of the guest may be changed before it.
+ * for 512 GiB, or in 32-bit code at GS, which is 0 if it can be had. Nothing is checked, and the
+ * flags stay; the access itself faults, so nothing of the guest may be changed before it.
  */
 #include "jit/windows.h"
 
