@@ -2,7 +2,7 @@
 /*
  * strings_test.c - REP MOVS and REP STOS over many pages of the guest that are parts of large ones,
  * beside a loop over elements: overlapping, up to a device's registers in the same large page, and
- * with another space of addresses in between. Argument: the engine.
+ * with another space of addresses in between. And REP MOVS going down. Argument: the engine.
  */
 #include "flat_vm.h"
 #include <weir/context.h>
@@ -47,9 +47,9 @@ static const struct weir_dev_class regs_class = {.name = "regs",
                                                  .fields = no_fields,
                                                  .user_creatable = true};
 
-static weir *start(void)
+static weir *start(unsigned bits)
 {
-    weir *vm = flat_machine(engine, 64, RAM_END, &regs_class);
+    weir *vm = flat_machine(engine, bits, RAM_END, &regs_class);
     for (unsigned k = 0; k < BYTES; k++)
         shadow[k] =
             k < RAM_END - LOW ? (uint8_t)rand() : (uint8_t)(7 * (k - RAM_END + LOW) + 1);
@@ -133,7 +133,7 @@ static void both(weir *vm, const struct work *w)
 
 static void to_the_end_of_ram(void **state)
 {
-    weir *vm = start();
+    weir *vm = start(64);
     for (unsigned size = 1; size <= 8; size *= 2)
         for (unsigned odd = 0; odd < 2; odd++) {
             uint64_t bytes = (200000 + REGS) / 8 * 8;
@@ -151,7 +151,7 @@ static void to_the_end_of_ram(void **state)
 
 static void random_work(void **state)
 {
-    weir *vm = start();
+    weir *vm = start(64);
     for (unsigned round = 0; round < 300; round++) {
         struct work w = {
             .copies = round & 1, .forgets = rand() & 1, .size = 1u << (rand() & 3)};
@@ -169,11 +169,73 @@ static void random_work(void **state)
     weir_destroy(vm);
 }
 
+/* Elements of `size` bytes, the first ones at from and to. */
+static void model_down(uint64_t from, uint64_t to, uint64_t count, unsigned size)
+{
+    uint64_t value;
+    for (uint64_t n = 0; n < count; n++) {
+        memcpy(&value, shadow + from - LOW - n * size, size);
+        memcpy(shadow + to - LOW - n * size, &value, size);
+    }
+}
+
+/* Short ones and long ones, near each other and across pages, by code that stays as it is. */
+static void copies_down(weir *vm, unsigned size)
+{
+    static uint8_t ram[65536];
+    uint8_t code[16] = {0xfd}; /* STD */
+    unsigned at = 1;
+    if (size == 2)
+        code[at++] = 0x66;
+    code[at++] = 0xf3;
+    if (size == 8)
+        code[at++] = 0x48;
+    code[at++] = size == 1 ? 0xa4 : 0xa5;
+    code[at++] = 0xfc; /* CLD */
+    code[at++] = 0xf4;
+    weir_mem_write(vm, CODE, code, at);
+    for (unsigned round = 0; round < 500; round++) {
+        uint64_t count = (uint64_t)rand() % (round & 7 ? 40 : 4200 / size);
+        uint64_t low = LOW + 4096 + (uint64_t)rand() % 20000, first = low + count * size;
+        int64_t by = round & 1 ? rand() % 40 - 8 : rand() % 20000;
+        set(vm, WEIR_ACTIVITY, WEIR_ACTIVE);
+        set(vm, WEIR_RIP, CODE);
+        set(vm, WEIR_RSI, first);
+        set(vm, WEIR_RDI, first + (uint64_t)by);
+        set(vm, WEIR_RCX, count);
+        set(vm, WEIR_RFLAGS, 0x8d7);
+        struct weir_exit last;
+        assert_int_equal(weir_run(weir_get_vcpu(vm, 0), 0, &last), 0);
+        assert_int_equal(get(vm, WEIR_RIP), CODE + at);
+        assert_int_equal(get(vm, WEIR_RCX), 0);
+        assert_int_equal(get(vm, WEIR_RSI), low);
+        assert_int_equal(get(vm, WEIR_RDI), low + (uint64_t)by);
+        assert_int_equal(get(vm, WEIR_RFLAGS), 0x8d7);
+        model_down(first, first + (uint64_t)by, count, size);
+        assert_int_equal(weir_mem_read(vm, LOW, ram, sizeof(ram)), 0);
+        assert_int_equal(memcmp(ram, shadow, sizeof(ram)), 0);
+    }
+}
+
+static void going_down(void **state)
+{
+    for (unsigned bits = 32; bits <= 64; bits += 32)
+        for (unsigned size = 1; size <= bits / 8; size *= 2) {
+            weir *vm = start(bits);
+            copies_down(vm, size);
+            struct weir_jit_stats stats = {.size = sizeof(stats)};
+            if (weir_jit_stats_get(vm, &stats) == 0)
+                assert_true(stats.entries > 300);
+            weir_destroy(vm);
+        }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(to_the_end_of_ram),
         cmocka_unit_test(random_work),
+        cmocka_unit_test(going_down),
     };
     if (argc > 1)
         engine = argv[1];
