@@ -273,6 +273,34 @@ unsigned successors(struct translation *t, int64_t offsets[2])
     return linkable(offsets[0]) && linkable(offsets[count - 1]) ? count : 0;
 }
 
+/* In the middle of a block: leads forward, and nothing is known of what is there. */
+static bool gen_jcc_out(struct translation *t, const struct insn *i)
+{
+    int64_t target;
+    if (!near_target(t, i, &target) || !linkable(target))
+        return false;
+    flags_require(t);
+    bool relies = t->relies;
+    t->relies = false;
+    struct jit_link *link = link_new(t, target);
+    t->relies = relies;
+    if (!link)
+        return true;
+    if (!t->jit->limited) {
+        link->patch = as_jcc(&t->as, i->opcode & 15);
+        cold_add(t, link->patch, NULL, link);
+        return true;
+    }
+    uint8_t *not_taken = as_jcc(&t->as, (i->opcode & 15) ^ 1);
+    as_load(&t->as, T1, rm_near(&t->c->instructions));
+    as_lea(&t->as, T1, rm_mem(T1, -(int32_t)(t->count - 1 - t->at)));
+    as_store(&t->as, rm_near(&t->c->instructions), T1);
+    link->patch = as_jmp(&t->as);
+    cold_add(t, link->patch, NULL, link);
+    as_patch(&t->as, not_taken, as_here(&t->as));
+    return true;
+}
+
 static bool gen_jcc(struct translation *t, const struct insn *i)
 {
     int64_t target;
@@ -834,6 +862,8 @@ bool gen_flow(struct translation *t, const struct insn *i, bool *ended)
         gen_jump(t, target);
         return *ended = true;
     case OP_JCC:
+        if (t->at + 1 < t->count)
+            return gen_jcc_out(t, i);
         return *ended = gen_jcc(t, i);
     case OP_LOOP:
     case OP_JCXZ:

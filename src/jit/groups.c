@@ -8,15 +8,22 @@
  * It holds because a group lives within one block. Should the leader's check fail, C executes the
  * leader alone and leaves the block; should C change mappings for another instruction in between,
  * it leaves, too (jit.returns_stale). Leaders that fail often are taken out (block.ungrouped).
+ *
+ * In a window nothing is checked, but all have to know how far away the memory is (x64/mem.c),
+ * which is the same within 512 GiB and the guards beside them: so there displacements may be large,
+ * and a register that is moved by a little, or is another one of the group and a little, stays in
+ * it. What was found is a distance then, if the operands have nothing but a base register.
  */
-#include "jit/internal.h"
+#include "jit/windows.h"
 
 #include "cpu/x86.h"
 
-#define SPAN_MAX   256
-#define ANY        0xffffu
-#define BIT_OF(r)  (1u << (r))
-#define CANDIDATES 8u
+#define SPAN_MAX        256
+#define WINDOW_SPAN_MAX (1ll << 30)
+#define STEP_MAX        (1ll << 20) /* times BLOCK_INSNS: far less than PIECE_GUARD */
+#define ANY             0xffffu
+#define BIT_OF(r)       (1u << (r))
+#define CANDIDATES      8u
 
 struct candidate {
     uint8_t base, index, scale, seg, addrsize;
@@ -95,6 +102,7 @@ static unsigned changed(const struct insn *i)
     case OP_SHLX:
     case OP_SHRX:
     case OP_ANDN:
+    case OP_JCC:
         break;
     case OP_PCMPESTRI:
     case OP_PCMPISTRI:
@@ -171,6 +179,13 @@ static void finish(struct translation *t, struct candidate *k)
     t->group_count++;
 }
 
+/* By a base register that is on the host: in a window it is for group by distance. */
+static bool by_base(const struct insn *i)
+{
+    return i->base < 16 && host_reg(i->base) != SPILLED && i->index == REG_NONE &&
+           i->addrsize == 8 && i->seg != SEG_FS && i->seg != SEG_GS;
+}
+
 static void add(struct translation *t, struct candidate *list, unsigned *next,
                 const struct insn *i, unsigned n, int64_t low)
 {
@@ -184,7 +199,7 @@ static void add(struct translation *t, struct candidate *list, unsigned *next,
             continue;
         int64_t from = low < c->low ? low : c->low;
         int64_t to = low + bytes > c->high ? low + bytes : c->high;
-        if (to - from > SPAN_MAX)
+        if (to - from > (t->windowed ? WINDOW_SPAN_MAX : SPAN_MAX))
             continue;
         c->low = from;
         c->high = to;
@@ -205,25 +220,145 @@ static void add(struct translation *t, struct candidate *list, unsigned *next,
                             .members = BIT64(n)};
 }
 
+/* ---- in windows ---- */
+
+/* Registers that are at one distance, while the block is looked through. */
+struct near_registers {
+    uint8_t set_of[16];                   /* number; 0: nothing is known of the register */
+    uint8_t count;                        /* of sets that there have been */
+    uint8_t members[2 * BLOCK_INSNS + 1]; /* operands in each */
+    uint8_t of[BLOCK_INSNS], of_stack[BLOCK_INSNS]; /* sets of operands, 0: none */
+};
+
+/* The instruction makes one register another one, or itself, plus not much. */
+static bool moves_near(const struct insn *i, unsigned *to, unsigned *from)
+{
+    struct operand o[2];
+    if (i->opsize != 8 || !insn_operand(i, 0, &o[0]))
+        return false;
+    bool two = insn_operand(i, 1, &o[1]);
+    if (o[0].regs != REGS_GPR || o[0].bytes != 8 || !o[0].written)
+        return false;
+    *to = *from = o[0].reg;
+    int64_t by = (int64_t)i->imm;
+    switch (i->op) {
+    case OP_INC:
+    case OP_DEC:
+        return true;
+    case OP_ADD:
+    case OP_SUB:
+        return two && o[1].kind == KIND_I && by <= STEP_MAX && by >= -STEP_MAX;
+    case OP_LEA:
+        *from = i->base;
+        return by_base(i) && i->disp <= STEP_MAX && i->disp >= -STEP_MAX;
+    case OP_MOV:
+        *from = o[1].reg;
+        return two && o[1].regs == REGS_GPR && o[1].bytes == 8;
+    default:
+        return false;
+    }
+}
+
+static void near_note(struct near_registers *near, const struct insn *i)
+{
+    unsigned to, from, mask = changed(i);
+    if (moves_near(i, &to, &from)) {
+        near->set_of[to] = near->set_of[from];
+        return;
+    }
+    if ((i->op == OP_PUSH || i->op == OP_POP) && i->opsize == 8) {
+        struct operand o;
+        mask = insn_operand(i, 0, &o) && o.regs == REGS_GPR && o.written ? BIT_OF(o.reg) : 0;
+    }
+    for (unsigned r = 0; r < 16; r++)
+        if (mask == ANY || mask >> r & 1)
+            near->set_of[r] = 0;
+}
+
+static uint8_t near_set(struct near_registers *near, unsigned base)
+{
+    if (!near->set_of[base])
+        near->set_of[base] = ++near->count;
+    near->members[near->set_of[base]]++;
+    return near->set_of[base];
+}
+
+static bool uses_stack(const struct insn *i)
+{
+    return i->opsize == 8 && (i->op == OP_PUSH || i->op == OP_POP || i->op == OP_CALL ||
+                              i->op == OP_CALL_IND || i->op == OP_RET);
+}
+
+static void near_add(struct translation *t, struct near_registers *near, unsigned n)
+{
+    const struct insn *i = &t->insns[n];
+    unsigned bytes;
+    bool write;
+    if (by_base(i) && operand_of(t, i, &bytes, &write))
+        near->of[n] = near_set(near, i->base);
+    if (!uses_stack(i))
+        return;
+    near->of_stack[n] = near_set(near, RSP);
+    bool runs = n && uses_stack(i - 1) && !i->mem && !i[-1].mem; /* asks once for both */
+    near->members[near->of_stack[n]] -= runs;
+}
+
+/* The operands that are at one distance become groups if there are several. */
+static void near_finish(struct translation *t, const struct near_registers *near)
+{
+    uint8_t group[2 * BLOCK_INSNS + 1];
+    memset(group, NO_GROUP, sizeof(group));
+    for (unsigned k = 1; k <= near->count && t->group_count < GROUPS_MAX; k++)
+        if (near->members[k] > 1) {
+            t->groups[t->group_count] = (struct group){0};
+            group[k] = (uint8_t)t->group_count++;
+        }
+    for (unsigned n = 0; n < t->count; n++) {
+        if (near->of[n])
+            t->group_of[n] = group[near->of[n]];
+        if (near->of_stack[n])
+            t->group_of_stack[n] = group[near->of_stack[n]];
+    }
+}
+
+struct group *group_in_window(struct translation *t, const struct insn *i)
+{
+    bool own = i == &t->insns[t->at];
+    unsigned number = own                            ? t->group_of[t->at]
+                      : uses_stack(&t->insns[t->at]) ? t->group_of_stack[t->at]
+                                                     : NO_GROUP;
+    return number == NO_GROUP ? NULL : &t->groups[number];
+}
+
+/* ---- both ---- */
+
 void groups_find(struct translation *t)
 {
     struct candidate list[CANDIDATES] = {{0}};
+    struct near_registers near = {.count = 0};
     unsigned next = 0, offset = (unsigned)(t->block->gpa & 0xfff);
     t->group_count = 0;
     memset(t->group_of, NO_GROUP, sizeof(t->group_of));
-    if (t->pinned)
+    memset(t->group_of_stack, NO_GROUP, sizeof(t->group_of_stack));
+    bool by_distance = t->windowed && t->insns[0].code_bits == 64;
+    if (t->pinned || (t->windowed && !by_distance))
         return;
     for (unsigned n = 0; n < t->count; n++) {
         const struct insn *i = &t->insns[n];
         offset += i->length;
-        if (!(t->block->ungrouped >> n & 1))
+        if (by_distance)
+            near_add(t, &near, n);
+        if (!(t->block->ungrouped >> n & 1) && !(by_distance && by_base(i)))
             add(t, list, &next, i, n, displacement(i, offset));
+        if (by_distance)
+            near_note(&near, i);
         unsigned mask = changed(i);
         for (unsigned k = 0; mask && k < CANDIDATES; k++)
             if (mask == ANY || (list[k].base < 16 && mask >> list[k].base & 1) ||
                 (list[k].index < 16 && mask >> list[k].index & 1))
                 list[k].closed = true;
     }
+    near_finish(t, &near);
     for (unsigned k = 0; k < CANDIDATES; k++)
         finish(t, &list[k]);
 }

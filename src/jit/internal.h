@@ -46,7 +46,7 @@
 /* What code needs of the host's vector registers, each level including the one before. */
 enum fpu_level { FPU_NONE, FPU_SSE, FPU_AVX, FPU_AVX512, FPU_LEVELS };
 
-#define GROUPS_MAX 8u
+#define GROUPS_MAX 16u
 #define NO_GROUP   0xffu
 
 struct jit {
@@ -165,7 +165,8 @@ struct translation {
     unsigned offset;               /* in the page, of the next instruction */
     struct group groups[GROUPS_MAX];
     unsigned group_count;
-    uint8_t group_of[BLOCK_INSNS]; /* its number, or NO_GROUP */
+    uint8_t group_of[BLOCK_INSNS];       /* its number, or NO_GROUP */
+    uint8_t group_of_stack[BLOCK_INSNS]; /* in a window: of what it pushes or pops */
     bool flat, pinned, windowed;
     bool relies;  /* on its successors, which need no flags */
     bool returns; /* what is made is a link that does */
@@ -223,6 +224,8 @@ void gen_call(struct translation *t);
 void groups_find(struct translation *t);
 /* That of the current instruction's operand, if the leader is this one or open; or NULL. */
 struct group *group_of(struct translation *t, const struct insn *i, unsigned bytes, bool write);
+/* The same in a window, where any of them may be the first; also of the stack's top. */
+struct group *group_in_window(struct translation *t, const struct insn *i);
 /* C is called: it may change what they rely on. */
 void groups_close(struct translation *t);
 /* Whether the instruction, by itself or by what C does for it, may overwrite code. */

@@ -203,7 +203,9 @@ static void find_live_from(struct translation *t, uint8_t live_behind)
     for (unsigned n = t->count; n-- > 0;) {
         const struct insn *i = &t->insns[n];
         uint8_t read = pack(op_table[i->op].flags_read);
-        uint8_t behind = t->relies && may_write_code(i) ? ALL_FLAGS : t->live[n + 1];
+        bool leaves = i->op == OP_JCC && n + 1 < t->count;
+        uint8_t behind =
+            leaves || (t->relies && may_write_code(i)) ? ALL_FLAGS : t->live[n + 1];
         t->live[n] = (uint8_t)((behind & ~killed(i)) | read);
         if (t->jit->exact)
             t->live[n] = ALL_FLAGS;

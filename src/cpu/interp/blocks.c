@@ -25,6 +25,7 @@
 #define INTERP_BYTES (16u << 20)
 #define BLOCK_MAX    (sizeof(struct block) + (BLOCK_INSNS + 1) * sizeof(struct insn) + BLOCK_BYTES)
 #define LINE_LOG2    6
+#define BRANCHES_MAX 3u /* in the middle of a block */
 #define PAGE_LINES   (4096u >> LINE_LOG2)
 #define SPAN_LINES   ((BLOCK_BYTES >> LINE_LOG2) + 1) /* that a block may touch */
 
@@ -428,6 +429,17 @@ bool block_ends_at(const struct insn *i)
     }
 }
 
+/* Whether a block goes on behind the conditional jump that ends at `at`: one that leads forward inside
+ * the page, as jumps over what is done most times do. */
+static bool goes_on(const struct vcpu *c, const struct block *b, const struct insn *i,
+                    unsigned at, unsigned *branches)
+{
+    uint64_t behind = (b->gpa & 0xfff) + at;
+    return i->op == OP_JCC && !(c->mode & (MODE_TF | MODE_DEBUG)) && i->opsize >= 4 &&
+           (int64_t)i->imm > 0 && behind + i->imm <= 4096 - INSN_MAX_BYTES &&
+           (*branches)++ < BRANCHES_MAX;
+}
+
 /* Decodes into *b from a copy of the code, up to an instruction with a byte at or behind `watched`,
  * unless it is the first. False: not even one whole instruction is there. */
 static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigned available,
@@ -436,7 +448,7 @@ static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigne
     unsigned at = 0, bits = code_bits(c);
     bool one = c->mode & (MODE_TF | MODE_DEBUG | MODE_EVENTS) ||
                __atomic_load_n(&c->one_insn, __ATOMIC_RELAXED);
-    unsigned max = one ? 1 : BLOCK_INSNS;
+    unsigned max = one ? 1 : BLOCK_INSNS, branches = 0;
     b->count = 0;
     while (b->count < max) {
         struct insn *i = &b->insns[b->count];
@@ -458,7 +470,7 @@ static bool decode(struct vcpu *c, struct block *b, const uint8_t *code, unsigne
         }
         at += i->length;
         b->count++;
-        if (block_ends_at(i) || watched == 0)
+        if (watched == 0 || (block_ends_at(i) && !goes_on(c, b, i, at, &branches)))
             break;
     }
     b->bytes = (uint16_t)at;
@@ -498,7 +510,7 @@ static void block_set(struct vcpu *c, struct block *b, uint64_t linear, uint64_t
     b->seen_at = 0;
     b->hot = false;
     b->native = NULL;
-    b->paged = 0;
+    b->paged = b->outside = b->strays = b->ungrouped = 0;
     b->watched = event_armed(c, WEIR_EV_BLOCK) && c->ev.hooks->wants_block(c, linear)
                      ? WATCHED_BLOCK
                      : 0;

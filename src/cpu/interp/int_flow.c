@@ -9,20 +9,19 @@
 
 ALWAYS_INLINE enum weir_stop jcc(struct vcpu *c, const struct insn *i, unsigned cc)
 {
-    enum weir_stop stop = STOP_BRANCH;
-    if (condition(c->flags, cc))
-        stop = branch_to(c, i, c->rip + i->imm);
-    return stop_insn(c, i, stop);
+    if (!condition(c->flags, cc))
+        return next_insn(c, i);
+    return stop_insn(c, i, branch_to(c, i, c->rip + i->imm));
 }
 /* 64-bit code: the operand size is 8. */
 ALWAYS_INLINE enum weir_stop jcc_64(struct vcpu *c, const struct insn *i, unsigned cc)
 {
-    if (condition(c->flags, cc)) {
-        uint64_t target = c->rip + i->imm;
-        if (UNLIKELY(!target_canonical(target)))
-            return stop_insn(c, i, raise_gp0(c));
-        c->rip = target;
-    }
+    if (!condition(c->flags, cc))
+        return next_insn(c, i);
+    uint64_t target = c->rip + i->imm;
+    if (UNLIKELY(!target_canonical(target)))
+        return stop_insn(c, i, raise_gp0(c));
+    c->rip = target;
     return stop_insn(c, i, STOP_BRANCH);
 }
 

@@ -368,7 +368,7 @@ static struct rm gen_window(struct translation *t, const struct insn *i, unsigne
         return rm_mem(T1, 0);
     if (i->code_bits != 64)
         return window_32bit(t, i);
-    struct group *g = group_of(t, i, bytes, write);
+    struct group *g = group_in_window(t, i);
     bool by_base = i->base < 16 && host_reg(i->base) != SPILLED && i->index == REG_NONE &&
                    is_wide(i) && i->seg != SEG_FS && i->seg != SEG_GS;
     return by_base ? window_by_base(t, i, g, site, flags_free)
