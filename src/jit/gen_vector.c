@@ -261,6 +261,19 @@ static void store_spilled(struct translation *t, const struct form *f)
         as_store(&t->as, guest_home(t, f->spilled_rm), T1);
 }
 
+/* The displacement of EVEX counts in units of its operand: there is none. */
+static void gen_without_disp(struct translation *t, struct rm *rm)
+{
+    struct rm plain = rm_mem(T1, 0);
+    plain.gs32 = rm->gs32;
+    rm->gs32 = false;
+    if (plain.gs32)
+        as_lea32(&t->as, T1, *rm);
+    else
+        as_lea(&t->as, T1, *rm);
+    *rm = plain;
+}
+
 /* A window leaves it to the host to see that it is not aligned. */
 static void gen_operand(struct translation *t, const struct insn *i, struct form *f)
 {
@@ -268,9 +281,11 @@ static void gen_operand(struct translation *t, const struct insn *i, struct form
     unsigned alignment = insn_mem_alignment(i);
     bool spilled = f->spilled_reg != REG_NONE || f->spilled_vvvv != REG_NONE;
     f->operand = rm_mem(T1, 0);
-    if (gen_by_window(t) && !(i->prefixes & PFX_EVEX)) {
+    if (gen_by_window(t)) {
         flags_before(t);
         f->operand = gen_memory(t, i, f->bytes, f->written, !spilled);
+        if (i->prefixes & PFX_EVEX && f->operand.disp)
+            gen_without_disp(t, &f->operand);
         return;
     }
     gen_address(t, i, f->bytes, f->written);
