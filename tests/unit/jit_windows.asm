@@ -23,10 +23,10 @@ names:                          ; where programs begin, in their page
 %endmacro
     name r_base, r_frame, r_stack, r_far_up, r_far_down, r_index, r_sum, r_narrow, r_thread
     name r_scaled, r_group, r_group_spilled, r_pops, r_pops_mixed, r_spilled, r_aligned
-    name r_vector, r_string, r_ret, r_x87
+    name r_vector, r_string, r_ret, r_x87, r_near
     name w_base, w_frame, w_pushes, w_pushes_mixed, w_aligned, w_add, w_lock, w_xchg, w_high
     name w_vector, w_cmpxchg, w_stos
-    name w_call, w_group, w_far_up, w_far_down, w_adc
+    name w_call, w_group, w_far_up, w_far_down, w_adc, w_near
     name walk, patch, patched, frames, rip_relative, thread, twice, pop_to_memory, copy
     name jumps
 %macro name32 1-*
@@ -403,6 +403,46 @@ program r_ret
 program r_x87
     fld qword [rbp]
     fstp st0
+    syscall
+program r_near                  ; registers beside one another, and no longer
+    mov rcx, rbx
+    mov eax, [rbx]
+    add rcx, 4
+    cmp eax, 7
+    je .out
+    add rax, [rcx]
+    lea rdx, [rcx - 8]
+    add rax, [rdx + 0x10]
+    mov rcx, rbp
+    add rax, [rcx + 8]
+    inc rcx
+    cmp rax, [rcx + 3]
+    jb .out
+    movzx edi, byte [rcx]
+    mov rdx, rsp
+    sub rdx, 16
+    mov rsi, [rdx + 24]
+.out:
+    syscall
+program w_near
+    push rax
+    sub rsp, 16
+    mov [rsp + 8], rbx
+    test rax, rax
+    js .out
+    lea rdi, [rsp + 4]
+    mov [rdi], ecx
+    mov rdi, rbp
+    mov [rdi], rcx
+    add rsp, 8
+    pop rdx
+    call .behind
+.behind:
+    pop rsi
+    mov [rsp - 8], rdx
+    mov rdi, rbx
+    mov [rdi + 8], rdx
+.out:
     syscall
 program w_base
     mov [rbx], rax
