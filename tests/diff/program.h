@@ -55,6 +55,7 @@ enum {
 #define LARGE_ALIAS_32   0x400000u /* all memory once more, by a large page */
 #define LARGE_ALIAS      0x200000u
 #define HIGH_ALIAS       0xffff800000000000ull
+#define FAR_ALIAS        0x8000000000ull /* 512 GiB away */
 
 enum {
     SEL_CODE64 = 0x08,

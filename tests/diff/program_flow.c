@@ -21,7 +21,8 @@ static bool is_free(const struct maker *m, unsigned reg)
 /* A reserved or other register gets the offset of somewhere in `seg`. */
 static void point(struct maker *m, unsigned reg, unsigned seg, bool writes, unsigned align)
 {
-    uint64_t linear = pick_within(m, seg, writes, align) + m->alias;
+    bool far = bits(m) == 64 && one_in(m, 4);
+    uint64_t linear = pick_within(m, seg, writes, align) + (far ? FAR_ALIAS : m->alias);
     m->value[reg] = maker_offset(m, linear, bits(m) == 64 ? SEG_DS : seg);
     if (bits(m) == 16)
         m->value[reg] &= 0xffff;
@@ -326,6 +327,72 @@ static void flags_from_stack(struct maker *m)
         emit_bytes(m, "\x58\x9d", 2);
 }
 
+static void branch(struct maker *m, unsigned short_opcode, unsigned long_opcode, unsigned label,
+                   bool is_near)
+{
+    uint8_t b[6] = {(uint8_t)short_opcode};
+    unsigned n = 0, size = bits(m) == 16 ? 2 : 4;
+    if (is_near && (one_in(m, 2) || !long_opcode)) {
+        emit_branch(m, b, 2, 1, FIXUP_BRANCH, label);
+        return;
+    }
+    if (long_opcode > 0xff)
+        b[n++] = 0x0f;
+    b[n++] = (uint8_t)long_opcode;
+    emit_branch(m, b, n + size, size, FIXUP_BRANCH, label);
+}
+
+/* A pointer becomes another one, or that and a little, or they change places. */
+static void move_pointer(struct maker *m)
+{
+    unsigned to = m->pointers[below(m, m->pointer_count)];
+    unsigned from = m->pointers[below(m, m->pointer_count)];
+    uint8_t by = (uint8_t)rnd(m), rex = (uint8_t)(0x48 | (to >= 8) << 2 | (from >= 8));
+    uint8_t b[4] = {rex, 0x8b, (uint8_t)(0xc0 | (to & 7) << 3 | (from & 7)), by};
+    if (bits(m) != 64 || m->looping)
+        return;
+    switch (below(m, 4)) {
+    case 0: /* XCHG */
+        b[1] = 0x87;
+        uint64_t value = m->value[from];
+        m->value[from] = m->value[to];
+        m->value[to] = value;
+        emit_bytes(m, b, 3);
+        return;
+    case 1: /* ADD */
+        b[0] = (uint8_t)(0x48 | (to >= 8));
+        b[1] = 0x83;
+        b[2] = (uint8_t)(0xc0 | (to & 7));
+        m->value[to] += (uint64_t)(int64_t)(int8_t)by;
+        emit_bytes(m, b, 4);
+        return;
+    case 2: /* LEA */
+        if ((from & 7) == RSP)
+            return;
+        b[1] = 0x8d;
+        b[2] ^= 0x80;
+        m->value[to] = m->value[from] + (uint64_t)(int64_t)(int8_t)by;
+        emit_bytes(m, b, 4);
+        return;
+    default:
+        m->value[to] = m->value[from];
+        emit_bytes(m, b, 3);
+    }
+}
+
+/* Some instructions, which a jump may leave out. */
+static void skip(struct maker *m)
+{
+    unsigned label = m->labels, code = below(m, 16);
+    if (label + 1 >= MAKER_BLOCKS)
+        return;
+    m->labels++;
+    branch(m, 0x70 + code, 0x180 + code, label, true);
+    for (unsigned n = 1 + below(m, 3); n && !m->failed; n--)
+        plain_item(m);
+    emit_label(m, label);
+}
+
 void flow_item(struct maker *m)
 {
     unsigned k = below(m, m->pointer_count);
@@ -358,27 +425,18 @@ void flow_item(struct maker *m)
     case 10 ... 11:
         system_item(m);
         return;
+    case 12 ... 15:
+        move_pointer(m);
+        return;
+    case 16 ... 21:
+        skip(m);
+        return;
     default:
         plain_item(m);
     }
 }
 
-/* ---- branches ---- */
-
-static void branch(struct maker *m, unsigned short_opcode, unsigned long_opcode, unsigned label,
-                   bool is_near)
-{
-    uint8_t b[6] = {(uint8_t)short_opcode};
-    unsigned n = 0, size = bits(m) == 16 ? 2 : 4;
-    if (is_near && (one_in(m, 2) || !long_opcode)) {
-        emit_branch(m, b, 2, 1, FIXUP_BRANCH, label);
-        return;
-    }
-    if (long_opcode > 0xff)
-        b[n++] = 0x0f;
-    b[n++] = (uint8_t)long_opcode;
-    emit_branch(m, b, n + size, size, FIXUP_BRANCH, label);
-}
+/* ---- blocks ---- */
 
 static void conditional(struct maker *m, unsigned label, bool is_near)
 {

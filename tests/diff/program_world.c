@@ -106,6 +106,7 @@ static void tables_build(uint8_t *m, const struct program_mode *mode)
 {
     store_le(m + 0x1000, 0x2007, 8);
     store_le(m + 0x1000 + 8 * 256, 0x2007, 8);
+    store_le(m + 0x1000 + 8 * (FAR_ALIAS >> 39), 0x2007, 8);
     store_le(m + 0x2000, 0x3007, 8);
     store_le(m + 0x3000, 0x4007, 8);
     store_le(m + 0x3008, 0x87, 8);
@@ -133,8 +134,10 @@ static void tables_too_build(uint8_t *m, const struct program_mode *mode)
     for (unsigned k = 0; k + 1 < pages; k++) { /* each leads to the next */
         unsigned next = (PAGE_TABLES_TOO + 4096 * (k + 1)) | 7;
         store_le(m + PAGE_TABLES_TOO + 4096 * k, next, entry);
-        if (entry == 8 && k == 0)
+        if (entry == 8 && k == 0) {
             store_le(m + PAGE_TABLES_TOO + 8 * 256, next, 8);
+            store_le(m + PAGE_TABLES_TOO + 8 * (FAR_ALIAS >> 39), next, 8);
+        }
     }
     store_le(m + 0xf000, (PAGE_TABLES_TOO + 0x2000) | 1, 8);
     uint8_t *table = m + PAGE_TABLES_TOO + 4096 * (pages - 1);
