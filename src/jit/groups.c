@@ -222,11 +222,14 @@ static void add(struct translation *t, struct candidate *list, unsigned *next,
 
 /* ---- in windows ---- */
 
+/* An instruction has at most two operands in memory and copies a register. */
+#define SETS_MAX (3 * BLOCK_INSNS)
+
 /* Registers that are at one distance, while the block is looked through. */
 struct near_registers {
     uint8_t set_of[16];                   /* number; 0: nothing is known of the register */
     uint8_t count;                        /* of sets that there have been */
-    uint8_t members[2 * BLOCK_INSNS + 1]; /* operands in each */
+    uint8_t members[SETS_MAX + 1]; /* operands in each */
     uint8_t of[BLOCK_INSNS], of_stack[BLOCK_INSNS]; /* sets of operands, 0: none */
 };
 
@@ -263,6 +266,8 @@ static void near_note(struct near_registers *near, const struct insn *i)
 {
     unsigned to, from, mask = changed(i);
     if (moves_near(i, &to, &from)) {
+        if (!near->set_of[from])
+            near->set_of[from] = ++near->count;
         near->set_of[to] = near->set_of[from];
         return;
     }
@@ -306,7 +311,7 @@ static void near_add(struct translation *t, struct near_registers *near, unsigne
 /* The operands that are at one distance become groups if there are several. */
 static void near_finish(struct translation *t, const struct near_registers *near)
 {
-    uint8_t group[2 * BLOCK_INSNS + 1];
+    uint8_t group[SETS_MAX + 1];
     memset(group, NO_GROUP, sizeof(group));
     for (unsigned k = 1; k <= near->count && t->group_count < GROUPS_MAX; k++)
         if (near->members[k] > 1) {

@@ -28,7 +28,7 @@ names:                          ; where programs begin, in their page
     name w_vector, w_cmpxchg, w_stos
     name w_call, w_group, w_far_up, w_far_down, w_adc, w_near
     name walk, patch, patched, frames, rip_relative, thread, twice, pop_to_memory, copy
-    name jumps
+    name jumps, near_far
 %macro name32 1-*
 %rep %0
     dw %1 - user32
@@ -403,6 +403,29 @@ program r_ret
 program r_x87
     fld qword [rbp]
     fstp st0
+    syscall
+program near_far                ; as r_near, with RBX and RBP far from one another
+    mov rdx, rbp
+    mov rcx, rbx
+    mov rax, [rcx]
+    add rax, [rcx + 8]
+    xchg rcx, rdx
+    add rax, [rcx]
+    add rax, [rcx + 8]
+    push rbx
+    pop rcx
+    add rax, [rcx]
+    add rax, [rcx + 16]
+    mov ecx, ebx
+    add rax, [rcx]
+    add rax, [rcx + 8]
+    add rdx, rbp
+    sub rdx, rbx
+    add rax, [rdx]
+    add rax, [rdx + 8]
+    lea rdx, [rbp + 8]
+    sub rdx, -8
+    add rax, [rdx]
     syscall
 program r_near                  ; registers beside one another, and no longer
     mov rcx, rbx

@@ -683,6 +683,39 @@ static void compatible(struct machine *m)
     go(m);
 }
 
+/* ---- what is known of one register and not of another ---- */
+
+static uint64_t faults_so_far(const struct machine *m)
+{
+    struct weir_jit_stats stats = {.size = sizeof(stats)};
+    return weir_jit_stats_get(m->vm, &stats) == 0 ? stats.window_faults : 0;
+}
+
+/* An access by another register's distance meets nothing, and C helps; there are four pages. */
+static void near_and_far(struct machine *m)
+{
+    static const uint64_t high = 0x7f0000000000, far = 0x555500000000;
+    uint64_t cr3 = space_new(m);
+    for (unsigned k = 0; k < 3; k++) {
+        uint64_t f = frame(m), low = 0x600000, at[3] = {high + low, far, low};
+        *word(m, f + 0x200) = 1000 << k;
+        *word(m, f + 0x208) = 300000 << k;
+        *word(m, f + 0x210) = 70 << k;
+        map(m, cr3, at[k], f, USER);
+    }
+    map(m, cr3, high, frame(m), USER);
+    use(m, cr3);
+    uint64_t *r = regs_for(m, near_far);
+    r[RBX] = high + 0x600200;
+    r[RBP] = far + 0x200;
+    r[RSP] = high + 0x800;
+    run_it(m, r, 80);
+    go(m);
+    expect_end(m, m->last);
+    assert_int_equal(m->last->gpr[RAX], 301000 + 2 * 602000 + 1070 + 1204000 + 140);
+    assert_true(faults_so_far(m) <= 4);
+}
+
 /* ---- more address spaces than windows ---- */
 
 static void thousand(struct machine *m)
@@ -891,6 +924,7 @@ SCENARIO(written_code, 5)
 SCENARIO(pointers, 100)
 SCENARIO(no_ram, 10)
 SCENARIO(hidden, 3)
+SCENARIO(near_and_far, 3)
 SCENARIO_OF(compatible, 20, true)
 SCENARIO_OF(thousand, 1000, true)
 SCENARIO_OF(one_pcid, 2, true)
@@ -898,14 +932,14 @@ SCENARIO_OF(one_pcid, 2, true)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accesses), cmocka_unit_test(test_changes),
-        cmocka_unit_test(test_pcids),    cmocka_unit_test(test_large),
-        cmocka_unit_test(test_accessed), cmocka_unit_test(test_written_code),
-        cmocka_unit_test(test_pointers), cmocka_unit_test(test_no_ram),
-        cmocka_unit_test(test_hidden),   cmocka_unit_test(test_compatible),
-        cmocka_unit_test(test_thousand), cmocka_unit_test(test_one_pcid),
-        cmocka_unit_test(sampled),       cmocka_unit_test(sampled_low),
-        cmocka_unit_test(crowded),
+        cmocka_unit_test(test_accesses),     cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_pcids),        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_accessed),     cmocka_unit_test(test_written_code),
+        cmocka_unit_test(test_pointers),     cmocka_unit_test(test_no_ram),
+        cmocka_unit_test(test_hidden),       cmocka_unit_test(test_compatible),
+        cmocka_unit_test(test_thousand),     cmocka_unit_test(test_one_pcid),
+        cmocka_unit_test(test_near_and_far), cmocka_unit_test(sampled),
+        cmocka_unit_test(sampled_low),       cmocka_unit_test(crowded),
     };
     if (argc == 3) {
         cmocka_set_test_filter(argv[2]);

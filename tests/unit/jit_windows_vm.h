@@ -44,7 +44,7 @@ enum { C_END, C_RUN, C_SYSRET, C_WRITE, C_INVLPG, C_CR3, C_INVPCID, C_CR4, C_TOG
     r_vector, r_string, r_ret, r_x87, r_near, w_base, w_frame, w_pushes, w_pushes_mixed,       \
     w_aligned, w_add, w_lock, w_xchg, w_high, w_vector, w_cmpxchg, w_stos, w_call,             \
     w_group, w_far_up, w_far_down, w_adc, w_near, walk, patch, patched, frames,                \
-    rip_relative, thread, twice, pop_to_memory, copy, jumps
+    rip_relative, thread, twice, pop_to_memory, copy, jumps, near_far
 #define PROGRAMS32                                                                             \
     n_read, n_write, n_stack, n_wrap, n_code_read, n_code_write, n_thread, n_high, n_lock,     \
     n_far, n_group, n_jump
