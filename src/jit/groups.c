@@ -227,8 +227,8 @@ static void add(struct translation *t, struct candidate *list, unsigned *next,
 
 /* Registers that are at one distance, while the block is looked through. */
 struct near_registers {
-    uint8_t set_of[16];                   /* number; 0: nothing is known of the register */
-    uint8_t count;                        /* of sets that there have been */
+    uint8_t set_of[16];            /* number; 0: nothing is known of the register */
+    uint8_t count;                 /* of sets that there have been */
     uint8_t members[SETS_MAX + 1]; /* operands in each */
     uint8_t of[BLOCK_INSNS], of_stack[BLOCK_INSNS]; /* sets of operands, 0: none */
 };

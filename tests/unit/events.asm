@@ -100,7 +100,9 @@ branchy:
         test eax, eax
         dec ecx
         jnz .loop
-        ret
+        js .end
+        nop
+.end:   ret
 
 callee: call .inner
         nop

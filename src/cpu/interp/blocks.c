@@ -429,14 +429,15 @@ bool block_ends_at(const struct insn *i)
     }
 }
 
-/* Whether a block goes on behind the conditional jump that ends at `at`: one that leads forward inside
- * the page, as jumps over what is done most times do. */
+/* Whether a block goes on behind the conditional jump that ends at `at`: one that leads forward in
+ * its page, as those do that leave something out. Who is told of blocks is told of each. */
 static bool goes_on(const struct vcpu *c, const struct block *b, const struct insn *i,
                     unsigned at, unsigned *branches)
 {
     uint64_t behind = (b->gpa & 0xfff) + at;
-    return i->op == OP_JCC && !(c->mode & (MODE_TF | MODE_DEBUG)) && i->opsize >= 4 &&
-           (int64_t)i->imm > 0 && behind + i->imm <= 4096 - INSN_MAX_BYTES &&
+    return i->op == OP_JCC && i->opsize >= 4 && (int64_t)i->imm > 0 &&
+           behind + i->imm <= 4096 - INSN_MAX_BYTES && !event_armed(c, WEIR_EV_BLOCK) &&
+           !(c->log->items & (WEIR_LOG_EXEC | WEIR_LOG_CPU | WEIR_LOG_IN_ASM)) &&
            (*branches)++ < BRANCHES_MAX;
 }
 

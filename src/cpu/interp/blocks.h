@@ -3,7 +3,8 @@
  * blocks.h - decoded code, between blocks.c (makes and drops it) and interp.c (runs it).
  *
  * A block is a run of instructions decoded from one physical page, ended by whatever may
- * transfer control; an instruction that crosses into the next page is a block of its own.
+ * transfer control, but for some conditional jumps forward, by which it may be left before its end;
+ * an instruction that crosses into the next page is a block of its own.
  * Blocks are keyed by the physical address of their first byte and the mode, so they are shared
  * by all address spaces. All live in one arena that is emptied as a whole when it is full.
  */
