@@ -55,7 +55,7 @@ enum weir_stop world_run(struct world *w, uint64_t limit);
 uint64_t world_at(const struct world *w);
 
 /* What is not compared. */
-enum { IGNORE_FRAME_FLAGS = 1, IGNORE_COUNT = 2 };
+enum { IGNORE_FRAME_FLAGS = 1, IGNORE_COUNT = 2, IGNORE_FLAGS = 4 };
 /* True if both worlds are in the same state, but for flags that the program leaves undefined;
  * differences are printed to `out` if it is not NULL. */
 bool world_same(struct world *a, struct world *b, const struct program *p, unsigned ignore,
