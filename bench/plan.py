@@ -12,7 +12,7 @@ GROUPS = {'c': 'C kernels 64', 'simd': 'SIMD, blocks', 'kernel': 'kernel paths',
 # Kinds and rows that get less work: engines that emulate vectors are up to 200 times slower there.
 SHARE = {'simd': 0.2, 'matrix': 0.2, 'matrix.32': 0.2}
 COLD_INSTRUCTIONS = 100000
-PROGRAM_REPETITIONS = 3  # each is 0.3 s natively: neighbours come and go in less
+PROGRAM_REPETITIONS = 2  # each is 0.3 s natively: neighbours come and go in less
 
 
 def output(*command):

@@ -5,14 +5,40 @@
  * jit.live is the level that is loaded; C runs with level 0 only. jit.allowed is what the
  * guest's control registers and MXCSR permit now. Registers 0-15 are moved as wide as the host
  * has them; 16-31 and the masks only where code uses them.
+ *
+ * Where all upper halves are zero, as they are between programs' uses of AVX, they are left so
+ * (VZEROUPPER): once something has been loaded there, even if that is zero, each instruction of the
+ * SSE encoding waits for the register that it overwrites, on some processors.
  */
 #include "jit/internal.h"
 
-static void vector_move(struct as *a, struct jit *jit, unsigned reg, bool store)
+static void put(struct as *a, const char *bytes, unsigned count)
+{
+    memcpy(a->p, bytes, count);
+    a->p += count;
+}
+
+/* The last 32 bits of an instruction, RIP-relative. */
+static void put_address(struct as *a, const void *at)
+{
+    as_bytes(a, (uint64_t)(uintptr_t)at - (as_here(a) + 4), 4);
+}
+
+static void zero_upper(struct as *a)
+{
+    put(a, "\xc5\xf8\x77", 3);
+}
+
+/* low: 128 bits, the others become zero. */
+static void vector_move(struct as *a, struct jit *jit, unsigned reg, bool store, bool low)
 {
     const void *at = jit->c->fpu.zmm[reg];
     unsigned opcode = store ? 0x11 : 0x10;
-    if (jit->has_avx512) { /* vmovups zmm */
+    if (low) { /* vmovups xmm */
+        as8(a, 0xc5);
+        as8(a, (!(reg >> 3 & 1)) << 7 | 0x78);
+        as8(a, opcode);
+    } else if (jit->has_avx512) { /* vmovups zmm */
         as8(a, 0x62);
         as8(a, (!(reg >> 3 & 1)) << 7 | 0x60 | (!(reg >> 4 & 1)) << 4 | 1);
         as8(a, 0x7c);
@@ -29,7 +55,46 @@ static void vector_move(struct as *a, struct jit *jit, unsigned reg, bool store)
         as8(a, opcode);
     }
     as8(a, 0x05 | (reg & 7) << 3);
-    as_bytes(a, (uint64_t)(uintptr_t)at - (as_here(a) + 4), 4);
+    put_address(a, at);
+}
+
+/* Condition E: nothing but zero in the upper halves. All registers are put together, and of that
+ * what is above 128 bits. */
+static void upper_test(struct as *a, struct jit *jit)
+{
+    vector_move(a, jit, 0, false, false);
+    for (unsigned r = 1; r < 16; r++) {
+        if (jit->has_avx512)
+            put(a, "\x62\xf1\x7d\x48\xeb\x05", 6); /* vpord zmm0, zmm0, m */
+        else
+            put(a, "\xc5\xfc\x56\x05", 4); /* vorps ymm0, ymm0, m */
+        put_address(a, jit->c->fpu.zmm[r]);
+    }
+    put(a, "\xc4\xe3\x7d\x19\xc2\x01", 6); /* vextractf128 xmm2, ymm0, 1 */
+    if (jit->has_avx512) {
+        put(a, "\x62\xf3\xfd\x48\x3b\xc1\x01", 7); /* vextracti64x4 ymm1, zmm0, 1 */
+        put(a, "\xc5\xf4\x56\xd2", 4);             /* vorps ymm2, ymm1, ymm2 */
+    }
+    put(a, "\xc4\xe2\x7d\x17\xd2", 5); /* vptest ymm2, ymm2 */
+}
+
+/* Registers 0-15. */
+static void low_load(struct as *a, struct jit *jit)
+{
+    uint8_t *used = NULL, *done = NULL;
+    if (jit->has_avx) {
+        upper_test(a, jit);
+        used = as_jcc(a, CC_NE);
+        zero_upper(a);
+        for (unsigned r = 0; r < 16; r++)
+            vector_move(a, jit, r, false, true);
+        done = as_jmp(a);
+        as_patch(a, used, as_here(a));
+    }
+    for (unsigned r = 0; r < 16; r++)
+        vector_move(a, jit, r, false, false);
+    if (done)
+        as_patch(a, done, as_here(a));
 }
 
 /* KMOVQ, or KMOVW where masks have 16 bits. */
@@ -40,7 +105,7 @@ static void mask_move(struct as *a, struct jit *jit, unsigned k, bool store)
     as8(a, jit->has_avx512bw ? 0xf8 : 0x78);
     as8(a, store ? 0x91 : 0x90);
     as8(a, 0x05 | k << 3);
-    as_bytes(a, (uint64_t)(uintptr_t)&jit->c->fpu.k[k] - (as_here(a) + 4), 4);
+    put_address(a, &jit->c->fpu.k[k]);
 }
 
 static void mxcsr(struct as *a, const void *at, bool store)
@@ -51,7 +116,7 @@ static void mxcsr(struct as *a, const void *at, bool store)
 static void high_move(struct as *a, struct jit *jit, bool store)
 {
     for (unsigned r = 16; r < 32; r++)
-        vector_move(a, jit, r, store);
+        vector_move(a, jit, r, store, false);
     for (unsigned k = 0; k < 8; k++)
         mask_move(a, jit, k, store);
 }
@@ -75,7 +140,7 @@ static void x87_load(struct as *a, struct jit *jit)
     mxcsr(a, &jit->host_mxcsr, true);
     as8(a, 0xd9); /* fnstcw */
     as8(a, 0x3d);
-    as_bytes(a, (uint64_t)(uintptr_t)&jit->host_fcw - (as_here(a) + 4), 4);
+    put_address(a, &jit->host_fcw);
     as_op(a, OPC(1, 0xae) | OP_W, 1, rm_near(&jit->c->fpu.fx), 0);
     mxcsr(a, &jit->host_mxcsr, false);
     byte_set(a, &jit->x87_live, 1);
@@ -98,8 +163,7 @@ static void emit_load(struct as *a, struct jit *jit)
     uint8_t *have_low = as_jcc(a, CC_NE);
     mxcsr(a, &jit->host_mxcsr, true);
     mxcsr(a, &jit->c->fpu.mxcsr, false);
-    for (unsigned r = 0; r < 16; r++)
-        vector_move(a, jit, r, false);
+    low_load(a, jit);
     byte_set(a, &jit->live, FPU_AVX);
     as_patch(a, have_low, as_here(a));
     if (jit->has_avx512) {
@@ -119,7 +183,7 @@ static void emit_load(struct as *a, struct jit *jit)
 static void vector_save(struct as *a, struct jit *jit)
 {
     for (unsigned r = 0; r < 16; r++)
-        vector_move(a, jit, r, true);
+        vector_move(a, jit, r, true, false);
     if (jit->has_avx512) {
         byte_compare(a, &jit->live, FPU_AVX512);
         uint8_t *low_only = as_jcc(a, CC_NE);
@@ -128,11 +192,8 @@ static void vector_save(struct as *a, struct jit *jit)
     }
     mxcsr(a, &jit->c->fpu.mxcsr, true);
     mxcsr(a, &jit->host_mxcsr, false);
-    if (jit->has_avx) {
-        as8(a, 0xc5);
-        as8(a, 0xf8);
-        as8(a, 0x77); /* vzeroupper */
-    }
+    if (jit->has_avx)
+        zero_upper(a);
     byte_set(a, &jit->live, FPU_NONE);
 }
 
