@@ -286,18 +286,17 @@ static bool gen_jcc_out(struct translation *t, const struct insn *i)
     t->relies = relies;
     if (!link)
         return true;
-    if (!t->jit->limited) {
-        link->patch = as_jcc(&t->as, i->opcode & 15);
-        cold_add(t, link->patch, NULL, link);
-        return true;
+    uint8_t *not_taken = NULL;
+    if (t->jit->limited) { /* the block has counted what it leaves out */
+        not_taken = as_jcc(&t->as, (i->opcode & 15) ^ 1);
+        as_load(&t->as, T1, rm_near(&t->c->instructions));
+        as_lea(&t->as, T1, rm_mem(T1, -(int32_t)(t->count - 1 - t->at)));
+        as_store(&t->as, rm_near(&t->c->instructions), T1);
     }
-    uint8_t *not_taken = as_jcc(&t->as, (i->opcode & 15) ^ 1);
-    as_load(&t->as, T1, rm_near(&t->c->instructions));
-    as_lea(&t->as, T1, rm_mem(T1, -(int32_t)(t->count - 1 - t->at)));
-    as_store(&t->as, rm_near(&t->c->instructions), T1);
-    link->patch = as_jmp(&t->as);
+    link->patch = not_taken ? as_jmp(&t->as) : as_jcc(&t->as, i->opcode & 15);
     cold_add(t, link->patch, NULL, link);
-    as_patch(&t->as, not_taken, as_here(&t->as));
+    if (not_taken)
+        as_patch(&t->as, not_taken, as_here(&t->as));
     return true;
 }
 

@@ -179,8 +179,7 @@ static void finish(struct translation *t, struct candidate *k)
     t->group_count++;
 }
 
-/* By a base register that is on the host: in a window it is for group by distance. */
-static bool by_base(const struct insn *i)
+bool is_by_base(const struct insn *i)
 {
     return i->base < 16 && host_reg(i->base) != SPILLED && i->index == REG_NONE &&
            i->addrsize == 8 && i->seg != SEG_FS && i->seg != SEG_GS;
@@ -253,7 +252,7 @@ static bool moves_near(const struct insn *i, unsigned *to, unsigned *from)
         return two && o[1].kind == KIND_I && by <= STEP_MAX && by >= -STEP_MAX;
     case OP_LEA:
         *from = i->base;
-        return by_base(i) && i->disp <= STEP_MAX && i->disp >= -STEP_MAX;
+        return is_by_base(i) && i->disp <= STEP_MAX && i->disp >= -STEP_MAX;
     case OP_MOV:
         *from = o[1].reg;
         return two && o[1].regs == REGS_GPR && o[1].bytes == 8;
@@ -262,9 +261,10 @@ static bool moves_near(const struct insn *i, unsigned *to, unsigned *from)
     }
 }
 
-static void near_note(struct near_registers *near, const struct insn *i)
+/* mask: registers that it changes. */
+static void near_note(struct near_registers *near, const struct insn *i, unsigned mask)
 {
-    unsigned to, from, mask = changed(i);
+    unsigned to, from;
     if (moves_near(i, &to, &from)) {
         if (!near->set_of[from])
             near->set_of[from] = ++near->count;
@@ -299,7 +299,7 @@ static void near_add(struct translation *t, struct near_registers *near, unsigne
     const struct insn *i = &t->insns[n];
     unsigned bytes;
     bool write;
-    if (by_base(i) && operand_of(t, i, &bytes, &write))
+    if (is_by_base(i) && operand_of(t, i, &bytes, &write))
         near->of[n] = near_set(near, i->base);
     if (!uses_stack(i))
         return;
@@ -353,11 +353,11 @@ void groups_find(struct translation *t)
         offset += i->length;
         if (by_distance)
             near_add(t, &near, n);
-        if (!(t->block->ungrouped >> n & 1) && !(by_distance && by_base(i)))
+        if (!(t->block->ungrouped >> n & 1) && !(by_distance && is_by_base(i)))
             add(t, list, &next, i, n, displacement(i, offset));
-        if (by_distance)
-            near_note(&near, i);
         unsigned mask = changed(i);
+        if (by_distance)
+            near_note(&near, i, mask);
         for (unsigned k = 0; mask && k < CANDIDATES; k++)
             if (mask == ANY || (list[k].base < 16 && mask >> list[k].base & 1) ||
                 (list[k].index < 16 && mask >> list[k].index & 1))

@@ -224,6 +224,9 @@ void gen_call(struct translation *t);
 void groups_find(struct translation *t);
 /* That of the current instruction's operand, if the leader is this one or open; or NULL. */
 struct group *group_of(struct translation *t, const struct insn *i, unsigned bytes, bool write);
+/* Whether the operand's address is a base register that is on the host, and a displacement: in a
+ * window its group has in common how far away the memory is, and otherwise where it is. */
+bool is_by_base(const struct insn *i);
 /* The same in a window, where any of them may be the first; also of the stack's top. */
 struct group *group_in_window(struct translation *t, const struct insn *i);
 /* C is called: it may change what they rely on. */

@@ -24,8 +24,8 @@
 /* Of which the interpreter alone uses this much: decoding again is cheap, translating is not. */
 #define INTERP_BYTES (16u << 20)
 #define BLOCK_MAX    (sizeof(struct block) + (BLOCK_INSNS + 1) * sizeof(struct insn) + BLOCK_BYTES)
-#define LINE_LOG2    6
 #define BRANCHES_MAX 3u /* in the middle of a block */
+#define LINE_LOG2    6
 #define PAGE_LINES   (4096u >> LINE_LOG2)
 #define SPAN_LINES   ((BLOCK_BYTES >> LINE_LOG2) + 1) /* that a block may touch */
 

@@ -369,10 +369,8 @@ static struct rm gen_window(struct translation *t, const struct insn *i, unsigne
     if (i->code_bits != 64)
         return window_32bit(t, i);
     struct group *g = group_in_window(t, i);
-    bool by_base = i->base < 16 && host_reg(i->base) != SPILLED && i->index == REG_NONE &&
-                   is_wide(i) && i->seg != SEG_FS && i->seg != SEG_GS;
-    return by_base ? window_by_base(t, i, g, site, flags_free)
-                   : window_by_address(t, i, g, site, flags_free, sum);
+    return is_by_base(i) ? window_by_base(t, i, g, site, flags_free)
+                         : window_by_address(t, i, g, site, flags_free, sum);
 }
 
 /* SP + disp, as wide as the code. */
